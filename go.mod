@@ -1,0 +1,3 @@
+module github.com/twentygate/twentygate
+
+go 1.26.0
