@@ -1,0 +1,261 @@
+package body
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Errors of [Buffer.Fill].
+var (
+	// ErrTooLarge: the body is larger than the limit.
+	ErrTooLarge = errors.New("body is over the limit")
+	// ErrTimeout: the body was not complete by the deadline.
+	ErrTimeout = errors.New("body was not complete in time")
+	// ErrIncomplete: the body ended, or failed, before its end.
+	ErrIncomplete = errors.New("body is incomplete")
+	// ErrNoRoom: the budget stayed spent until the deadline, or this body had
+	// to give way.
+	ErrNoRoom = errors.New("no memory left for bodies in flight")
+	// ErrReleased: the buffer was read after its memory had been given back.
+	ErrReleased = errors.New("body is no longer in memory")
+)
+
+// Buffer is one body in memory. One goroutine fills it, judges it and releases
+// it; readers may outlive that.
+type Buffer struct {
+	budget *Budget
+	limits Limits
+
+	// Guarded by the budget.
+	born    uint64
+	held    int64 // capacity of the chunks, in bytes
+	isLarge bool
+	steady  bool          // never gives way
+	yielded atomic.Bool   // changed under the lock only
+	request *request      // that waits
+	place   *list.Element // among the unfinished small bodies
+
+	filling struct {
+		sync.Mutex
+		interrupt func()
+	}
+
+	// chunks is read under the lock by readers only, and changed only while
+	// there are none, or to be dropped.
+	mu       sync.Mutex
+	chunks   []*chunk
+	size     int64
+	beyond   []byte // the byte past the limit that told that there is more
+	released bool
+}
+
+// Source is where a body comes from.
+type Source struct {
+	// Reader yields the body, up to io.EOF.
+	io.Reader
+
+	// Length is what the sender promised, or -1. Nothing is reserved for it.
+	Length int64
+
+	// Deadline ends the filling. It is checked after each read; a read that
+	// blocks must be ended by the source's own means. A body whose end has come
+	// is complete, though, however late.
+	Deadline time.Time
+
+	// Now is the clock that Deadline is held against.
+	Now func() time.Time
+
+	// Gone, where not nil, is closed when the sender has gone.
+	Gone <-chan struct{}
+
+	// Interrupt ends a read that blocks. It is called from another goroutine,
+	// but only while Fill runs. Nil: the body can't be made to give way early.
+	Interrupt func()
+
+	// NoWait makes a spent budget an error at once. Such a body never gives way
+	// either: who can't wait is going to pass on what came, so that no memory
+	// would be had.
+	NoWait bool
+}
+
+// Open returns an empty buffer that pays out of the budget. It must be
+// released.
+func (b *Budget) Open(limits Limits) *Buffer {
+	buffer := &Buffer{budget: b, limits: limits}
+	b.open(buffer)
+	return buffer
+}
+
+// Fill reads the body to its end. Its errors are [ErrTooLarge], [ErrTimeout],
+// [ErrNoRoom], and [ErrIncomplete] with the reader's own error; what had come
+// by then stays in the buffer.
+func (b *Buffer) Fill(src Source) error {
+	b.steady = src.NoWait
+	if err := b.fill(src); err != nil {
+		return err
+	}
+	b.budget.complete(b)
+	return nil
+}
+
+func (b *Buffer) fill(src Source) error {
+	b.setInterrupt(src.Interrupt)
+	// Also when the reader panics: whom it would interrupt then is another
+	// request.
+	defer b.setInterrupt(nil)
+	for {
+		into, probe, err := b.space(src)
+		if err != nil {
+			return err
+		}
+		n, err := src.Read(into)
+		past := !src.Now().Before(src.Deadline)
+		if probe && n > 0 {
+			b.beyond = into[:n]
+			return b.tooMuch()
+		}
+		b.took(n)
+		switch {
+		case err == io.EOF && src.Length >= 0 && b.size != src.Length:
+			return fmt.Errorf("%w: %d of %d bytes came", ErrIncomplete, b.size, src.Length)
+		case err == io.EOF:
+			return nil
+		case b.yielded.Load():
+			return ErrNoRoom
+		case past || isTimeout(err):
+			return ErrTimeout
+		case err != nil:
+			return fmt.Errorf("%w: %w", ErrIncomplete, err)
+		}
+	}
+}
+
+// space returns where the next bytes go: what is left of the last chunk, or a
+// new chunk. Where there should be no next byte it returns a probe of one,
+// so that the end of a body that fills its chunk costs no further one.
+func (b *Buffer) space(src Source) (into []byte, probe bool, err error) {
+	end := b.limits.MaxBody
+	if src.Length >= 0 {
+		end = min(end, src.Length)
+	}
+	if b.size == end {
+		return make([]byte, 1), true, nil
+	}
+	last := len(b.chunks) - 1
+	if last < 0 || len(b.chunks[last].free()) == 0 {
+		capacity := chunkSize(len(b.chunks))
+		if err := b.room(int64(capacity), src); err != nil {
+			return nil, false, err
+		}
+		b.chunks = append(b.chunks, newChunk(capacity))
+		last++
+	}
+	free := b.chunks[last].free()
+	return free[:min(int64(len(free)), end-b.size)], false, nil
+}
+
+func (b *Buffer) took(n int) {
+	if n > 0 {
+		b.chunks[len(b.chunks)-1].used += n
+		b.size += int64(n)
+	}
+}
+
+func (b *Buffer) tooMuch() error {
+	if b.size == b.limits.MaxBody {
+		return ErrTooLarge
+	}
+	return fmt.Errorf("%w: more came than was promised", ErrIncomplete)
+}
+
+func isTimeout(err error) bool {
+	netErr, ok := errors.AsType[net.Error](err)
+	return ok && netErr.Timeout()
+}
+
+// room waits until the budget has room, the deadline, or the sender's going.
+func (b *Buffer) room(bytes int64, src Source) error {
+	req, err := b.budget.reserve(b, bytes, !src.NoWait)
+	if req == nil {
+		return err
+	}
+	timer := time.NewTimer(src.Deadline.Sub(src.Now()))
+	defer timer.Stop()
+	select {
+	case err := <-req.answer:
+		return err
+	case <-timer.C:
+		err = ErrNoRoom
+	case <-src.Gone:
+		err = fmt.Errorf("%w: the sender went while the body waited for memory", ErrIncomplete)
+	}
+	if b.budget.withdraw(req) {
+		return err
+	}
+	// The answer crossed the withdrawal, and stands.
+	return <-req.answer
+}
+
+func (b *Buffer) setInterrupt(interrupt func()) {
+	b.filling.Lock()
+	b.filling.interrupt = interrupt
+	b.filling.Unlock()
+}
+
+func (b *Buffer) interruptRead() {
+	b.filling.Lock()
+	defer b.filling.Unlock()
+	if b.filling.interrupt != nil {
+		b.filling.interrupt()
+	}
+}
+
+// Size returns how many bytes the buffer holds.
+func (b *Buffer) Size() int64 { return b.size }
+
+// Parts returns the body, in pieces. They must not be changed, nor used once
+// the buffer is released.
+func (b *Buffer) Parts() [][]byte {
+	parts := make([][]byte, len(b.chunks))
+	for i, c := range b.chunks {
+		parts[i] = c.data[:c.used]
+	}
+	return parts
+}
+
+// Hash writes the body to a hash, and reports whether it was still there.
+func (b *Buffer) Hash(h hash.Hash) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.released {
+		return false
+	}
+	for _, c := range b.chunks {
+		h.Write(c.data[:c.used])
+	}
+	return true
+}
+
+// Release gives the memory back. Readers that are still about fail from then
+// on. A second call does nothing.
+func (b *Buffer) Release() {
+	b.mu.Lock()
+	chunks := b.chunks
+	again := b.released
+	b.chunks, b.released = nil, true
+	b.mu.Unlock()
+	if again {
+		return
+	}
+	for _, c := range chunks {
+		c.recycle()
+	}
+	b.budget.release(b)
+}

@@ -1,0 +1,41 @@
+package body
+
+import "sync"
+
+// chunkSizes are the capacities of a body's chunks, first to last; the last
+// one repeats. A typical delivery fits the first, so that whoever only promises
+// a body costs one page. The first three make up a small body.
+var chunkSizes = [...]int{4 << 10, 12 << 10, 48 << 10, 64 << 10, 128 << 10, 256 << 10}
+
+func chunkSize(index int) int { return chunkSizes[min(index, len(chunkSizes)-1)] }
+
+// pools holds unused chunks, one pool per size.
+var pools [len(chunkSizes)]sync.Pool
+
+type chunk struct {
+	data []byte
+	used int
+}
+
+func newChunk(size int) *chunk {
+	if c, ok := poolOf(size).Get().(*chunk); ok {
+		return c
+	}
+	return &chunk{data: make([]byte, size)}
+}
+
+func (c *chunk) free() []byte { return c.data[c.used:] }
+
+func (c *chunk) recycle() {
+	c.used = 0
+	poolOf(len(c.data)).Put(c)
+}
+
+func poolOf(size int) *sync.Pool {
+	for i, s := range chunkSizes {
+		if s == size {
+			return &pools[i]
+		}
+	}
+	panic("body: no pool for this size of chunk")
+}

@@ -1,0 +1,197 @@
+package gate
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// outcome is what became of a verified delivery.
+type outcome struct {
+	status   int
+	duration time.Duration
+}
+
+// taken reports whether the upstream took the delivery. What says "not now"
+// did not.
+func (o outcome) taken() bool {
+	switch o.status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return o.status < 500
+}
+
+// deliver gives a verified delivery to the next handler.
+func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
+	underway.enter()
+	defer underway.leave()
+
+	d.record.verified = d.body
+	if !h.Monitor {
+		d.stripUnsigned()
+	}
+	sender := d.r.Context()
+	// Also when the next handler panics, as reverse_proxy does when the answer
+	// can't be copied to the end, the outcome is known by then.
+	result := outcome{status: http.StatusInternalServerError}
+	defer func() { h.logDelivered(d, result, err, sender.Err() != nil) }()
+	return h.handOver(d.w, d.r, d.upstreamBody(h.Monitor), next, &result)
+}
+
+// stripUnsigned takes away what the signature does not cover and could turn the
+// connection, or the one delivery, into something else: an upgrade to a raw
+// tunnel; a promise to the HTTP transport that it may send twice.
+func (d *delivery) stripUnsigned() {
+	header := d.r.Header
+	for _, name := range []string{"Upgrade", "Idempotency-Key", "X-Idempotency-Key", "Expect"} {
+		header.Del(name)
+	}
+	options, ok := header["Connection"]
+	if !ok {
+		return
+	}
+	var kept []string
+	for option := range strings.SplitSeq(strings.Join(options, ","), ",") {
+		if option = strings.TrimSpace(option); option != "" && !strings.EqualFold(option, "upgrade") {
+			kept = append(kept, option)
+		}
+	}
+	if len(kept) == 0 {
+		header.Del("Connection")
+		return
+	}
+	header["Connection"] = []string{strings.Join(kept, ", ")}
+}
+
+// upstreamBody gives a request the very bytes that were verified, framed by their length
+// alone; while monitoring, what came, as it came.
+func (d *delivery) upstreamBody(asItCame bool) func(*http.Request) {
+	buffer, stream := d.body, d.r.Body
+	if asItCame {
+		return func(r *http.Request) { r.Body = buffer.Resume(stream) }
+	}
+	return func(r *http.Request) {
+		r.Body = buffer.NewReader()
+		r.ContentLength = buffer.Size()
+		r.TransferEncoding = nil
+		r.Trailer = nil
+		// With GetBody the transport sends the body again when a connection
+		// that it reused turns out to be closed and nothing was written yet.
+		r.GetBody = func() (io.ReadCloser, error) { return buffer.NewReader(), nil }
+	}
+}
+
+var errSwitchedProtocols = errors.New("the upstream wanted to switch protocols, which no delivery asks for")
+
+// handOver gives a verified body to the next handler, and says what became of
+// it. The request keeps its identity, since Caddy's placeholders look at it, but
+// not its context: the delivery goes on when the sender hangs up. It can be
+// called again with the same request.
+func (h *Handler) handOver(w http.ResponseWriter, r *http.Request, setBody func(*http.Request), next caddyhttp.Handler, result *outcome) error {
+	sender := r.Context()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(sender), time.Duration(h.DeliverTimeout))
+	defer cancel()
+	*r = *r.WithContext(ctx)
+	setBody(r)
+	// Error routes run under the sender's context again.
+	defer func() { *r = *r.WithContext(sender) }()
+
+	started := h.now()
+	observed := &observedWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	defer func() {
+		result.duration = h.now().Sub(started)
+		if observed.status != 0 {
+			result.status = observed.status
+		}
+	}()
+
+	err := next.ServeHTTP(observed, r)
+	if err == nil && observed.status == 0 && switchedProtocols(ctx) {
+		err = caddyhttp.Error(http.StatusBadGateway, errSwitchedProtocols)
+	}
+	result.status = statusOf(err)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		result.status = http.StatusGatewayTimeout
+	}
+	return err
+}
+
+// statusOf returns the status that an outcome without an answer stands for:
+// a handler that writes nothing and is content has said 200.
+func statusOf(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
+	if handlerErr, ok := errors.AsType[caddyhttp.HandlerError](err); ok && handlerErr.StatusCode != 0 {
+		return handlerErr.StatusCode
+	}
+	return http.StatusInternalServerError
+}
+
+// switchedProtocols tells of an upstream that answered 101. reverse_proxy drops
+// such an answer to a request that did not ask for it, and returns without one,
+// which the sender would take for a 200.
+func switchedProtocols(ctx context.Context) bool {
+	repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return false
+	}
+	status, _ := repl.Get("http.reverse_proxy.status_code")
+	return status == http.StatusSwitchingProtocols
+}
+
+// observedWriter sees the status of the answer, and keeps the connection from
+// being turned into anything else.
+type observedWriter struct {
+	*caddyhttp.ResponseWriterWrapper
+	status int
+}
+
+func (w *observedWriter) WriteHeader(status int) {
+	if status == http.StatusSwitchingProtocols {
+		w.Header().Del("Upgrade")
+		w.Header().Del("Connection")
+		status = http.StatusBadGateway
+	}
+	// Other informational answers come before the one that counts.
+	if status >= 200 && w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (w *observedWriter) Write(p []byte) (int, error) {
+	w.implicit()
+	return w.ResponseWriterWrapper.Write(p)
+}
+
+func (w *observedWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.implicit()
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError sends the header, and is called by [http.ResponseController].
+func (w *observedWriter) FlushError() error {
+	w.implicit()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *observedWriter) implicit() {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+}
+
+// Hijack refuses to give the connection away.
+func (w *observedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return nil, nil, http.ErrNotSupported
+}

@@ -1,0 +1,164 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/twentygate/twentygate/caddymodule/gate/body"
+	"github.com/twentygate/twentygate/caddymodule/signature"
+	"github.com/twentygate/twentygate/caddymodule/verdict"
+)
+
+// delivery is one request on its way through the gate.
+type delivery struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	record  *record
+	arrived time.Time
+
+	header signature.Header
+	keys   []resolvedSecret
+	detail string // what the hint says beyond the verdict
+
+	body    *body.Buffer
+	adopted bool // the body is an earlier gate's, who also releases it
+}
+
+// ServeHTTP takes one delivery from its arrival to the next handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	d := h.arrive(w, r)
+	defer d.leave()
+
+	for _, check := range [...]func(*Handler, *delivery) verdict.Verdict{
+		(*Handler).checkMethod,
+		(*Handler).checkHeaders,
+		(*Handler).checkFreshness,
+		(*Handler).findSecrets,
+		(*Handler).readBody,
+		(*Handler).checkSignature,
+		(*Handler).checkFreshness, // a body dripped in slowly may be stale by now
+	} {
+		if d.record.verdict = check(h, d); d.record.verdict != verdict.Verified {
+			return h.turnAway(d, next)
+		}
+	}
+	return h.deliver(d, next)
+}
+
+func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *delivery {
+	return &delivery{w: w, r: r, record: recordOf(r), arrived: h.now()}
+}
+
+// turnAway refuses a delivery, or, where the gate only monitors, reports it and
+// lets it through.
+func (h *Handler) turnAway(d *delivery, next caddyhttp.Handler) error {
+	if h.Monitor {
+		return h.letThrough(d, next)
+	}
+	return h.refuse(d)
+}
+
+func (h *Handler) checkMethod(d *delivery) verdict.Verdict {
+	if d.r.Method != http.MethodPost {
+		return verdict.MethodNotAllowed
+	}
+	return verdict.Verified
+}
+
+func (h *Handler) checkHeaders(d *delivery) verdict.Verdict {
+	header, err := signature.ParseHeader(d.r.Header)
+	switch {
+	case errors.Is(err, signature.ErrUnsigned):
+		return verdict.Unsigned
+	case errors.Is(err, signature.ErrMissingSignature):
+		return verdict.MissingSignature
+	case errors.Is(err, signature.ErrMissingTimestamp):
+		return verdict.MissingTimestamp
+	case errors.Is(err, signature.ErrDuplicateHeader):
+		return verdict.DuplicateHeader
+	case errors.Is(err, signature.ErrMalformedTimestamp):
+		return verdict.MalformedTimestamp
+	case err != nil:
+		return verdict.MalformedSignature
+	}
+	d.header = header
+
+	// Not signed, and it would change what the signed bytes mean.
+	for _, encoding := range d.r.Header["Content-Encoding"] {
+		if !strings.EqualFold(encoding, "identity") {
+			return verdict.EncodedBody
+		}
+	}
+	return verdict.Verified
+}
+
+func (h *Handler) checkFreshness(d *delivery) verdict.Verdict {
+	now := h.now()
+	d.record.age, d.record.hasAge = d.header.Timestamp.AgeMillis(now), true
+	switch err := h.limits().Check(d.header.Timestamp, now); {
+	case errors.Is(err, signature.ErrStale):
+		d.detail = h.explainAge(d.header.Timestamp, now)
+		return verdict.Stale
+	case err != nil:
+		d.detail = h.explainAge(d.header.Timestamp, now)
+		return verdict.Future
+	}
+	return verdict.Verified
+}
+
+func (h *Handler) findSecrets(d *delivery) verdict.Verdict {
+	repl := d.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	d.keys = h.keyring.resolve(repl, h.now())
+	if len(d.keys) == 0 {
+		return verdict.NoSecret
+	}
+	return verdict.Verified
+}
+
+func (h *Handler) readBody(d *delivery) verdict.Verdict {
+	if d.r.ContentLength > h.MaxBody {
+		return verdict.BodyTooLarge
+	}
+	if d.body = body.Of(d.r.Body); d.body != nil {
+		d.adopted, d.record.complete = true, true
+		return verdict.Verified
+	}
+	d.body = h.shared.budget.Open(h.bodyLimits())
+	err := d.body.Fill(h.bodySource(d))
+	switch {
+	case errors.Is(err, body.ErrTooLarge), isTooLarge(err):
+		return verdict.BodyTooLarge
+	case errors.Is(err, body.ErrTimeout):
+		return verdict.BodyTimeout
+	case errors.Is(err, body.ErrNoRoom):
+		return verdict.Overloaded
+	case err != nil:
+		return verdict.BodyIncomplete
+	}
+	d.record.complete = true
+	d.clearDeadline()
+	return verdict.Verified
+}
+
+func (h *Handler) checkSignature(d *delivery) verdict.Verdict {
+	parts := d.body.Parts()
+	if d.verifiedBy(d.keys, parts) || d.verifiedBy(h.keyring.lookAgain(h.now()), parts) {
+		return verdict.Verified
+	}
+	return verdict.BadSignature
+}
+
+func (d *delivery) verifiedBy(keys []resolvedSecret, parts [][]byte) bool {
+	for _, secret := range keys {
+		if secret.key.Verify(d.header.Signature, d.header.Timestamp, parts...) {
+			d.record.secret = secret.label
+			return true
+		}
+	}
+	return false
+}

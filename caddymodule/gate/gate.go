@@ -1,0 +1,239 @@
+// Package gate is the Caddy handler `twenty_webhook`: it lets only genuine and
+// fresh deliveries of Twenty's webhooks through to the next handler.
+//
+// The way of one delivery, from arrival to upstream, is delivery.go.
+package gate
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/twentygate/twentygate/caddymodule/gate/body"
+	"github.com/twentygate/twentygate/caddymodule/signature"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// Defaults of the configuration.
+const (
+	defaultName           = "gate"
+	defaultMaxBody        = 10 << 20
+	defaultBodyTimeout    = 5 * time.Second
+	defaultMaxBuffered    = 256 << 20
+	defaultDeliverTimeout = 60 * time.Second
+)
+
+// Handler lets through only genuine and fresh deliveries of
+// [Twenty](https://twenty.com)'s webhooks. It checks the signature over the
+// very bytes that came, judges the timestamp in milliseconds, and refuses
+// whatever it can't verify before a single byte reaches the next handler, which
+// needs to know nothing of all this.
+//
+// A verified delivery is carried through to the next handler even when the
+// sender hangs up: Twenty gives up after 5 seconds and never sends a delivery
+// twice.
+//
+// The caller of a refused request learns the status and nothing else. Why it
+// was refused is in the log, and in the placeholder
+// `{http.twenty_webhook.verdict}`.
+//
+// Placeholders, for later handlers, error routes and logs:
+//
+// Placeholder | Meaning
+// ------------|--------
+// `{http.twenty_webhook.verdict}` | What the gate found, one word: `verified`, or why it refused
+// `{http.twenty_webhook.age}` | How old the delivery was, in milliseconds; negative when its timestamp lies ahead
+// `{http.twenty_webhook.secret}` | The label of the secret that verified it
+// `{http.twenty_webhook.delivery_id}` | The SHA-256 of the verified body, in hex: the same when Twenty posts a delivery again, so good as an idempotency key
+type Handler struct {
+	// The secrets that deliveries may be signed with, at most 16. At least one
+	// must be usable, or the config does not load. Several make a rotation
+	// without loss: add the new one, change it in Twenty, remove the old one.
+	Secrets []Secret `json:"secrets,omitempty"`
+
+	// How old a delivery may be, by its signed timestamp. Default: `5m`.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
+	// How far a delivery's timestamp may be ahead of this machine's clock.
+	// Default: `5m`.
+	MaxFuture caddy.Duration `json:"max_future,omitempty"`
+
+	// The largest body that is accepted, in bytes. Default: 10 MiB.
+	MaxBody int64 `json:"max_body,omitempty"`
+
+	// How long a body may take to come. Default: `5s`, after which Twenty
+	// itself has given up.
+	BodyTimeout caddy.Duration `json:"body_timeout,omitempty"`
+
+	// How much memory the bodies in flight may take together, in bytes, over
+	// all gates of this name. When it is spent, bodies wait for room as long as
+	// their `body_timeout` lasts. One body of `max_body` may come on top.
+	// Default: 256 MiB.
+	MaxBuffered int64 `json:"max_buffered,omitempty"`
+
+	// How long the next handler may take with one delivery, also after the
+	// sender has hung up. Default: `60s`.
+	DeliverTimeout caddy.Duration `json:"deliver_timeout,omitempty"`
+
+	// What keeps a delivery from being let through twice. So far only
+	// `{"guard": "off"}`, which is also the default.
+	ReplayRaw json.RawMessage `json:"replay,omitempty" caddy:"namespace=http.twenty_webhook.replay inline_key=guard"`
+
+	// Judge and report, but let everything through: for trying the gate in
+	// front of a live receiver.
+	Monitor bool `json:"monitor,omitempty"`
+
+	// How logs call this gate. Gates of one name share `max_buffered`. In a
+	// Caddyfile the default is `gate-1`, `gate-2`, … in the order of the file;
+	// in JSON it is `gate`.
+	Name string `json:"name,omitempty"`
+
+	logger  *zap.Logger // for the gate itself
+	log     *zap.Logger // for deliveries; sampled
+	clock   func() time.Time
+	keyring keyring
+	shared  *shared
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.twenty_webhook",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// shared is what the gates of one name have in common, in all configs that are
+// loaded at the moment.
+type shared struct {
+	budget body.Budget
+}
+
+// Destruct implements [caddy.Destructor].
+func (*shared) Destruct() error { return nil }
+
+var gates = caddy.NewUsagePool()
+
+// Provision resolves the secrets and joins the other gates of this name.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.setDefaults()
+	h.logger = ctx.Logger().With(zap.String("gate", h.Name))
+	h.log = sampled(h.logger)
+	if err := h.validateOptions(); err != nil {
+		return fmt.Errorf("twenty_webhook: %w", err)
+	}
+	if err := h.provisionSecrets(); err != nil {
+		return fmt.Errorf("twenty_webhook: %w", err)
+	}
+	if err := h.provisionReplay(ctx); err != nil {
+		return fmt.Errorf("twenty_webhook: %w", err)
+	}
+	state, _, err := gates.LoadOrNew(h.Name, func() (caddy.Destructor, error) { return new(shared), nil })
+	if err != nil {
+		return err
+	}
+	h.shared = state.(*shared)
+	if h.Monitor {
+		h.logger.Warn("monitor is on: deliveries are judged and reported, and all of them are let through, forged ones too")
+	}
+	return nil
+}
+
+func (h *Handler) setDefaults() {
+	if h.clock == nil {
+		h.clock = time.Now
+	}
+	if h.Name == "" {
+		h.Name = defaultName
+	}
+	setDefault(&h.MaxAge, caddy.Duration(signature.DefaultLimits.MaxAge))
+	setDefault(&h.MaxFuture, caddy.Duration(signature.DefaultLimits.MaxFuture))
+	setDefault(&h.MaxBody, defaultMaxBody)
+	setDefault(&h.BodyTimeout, caddy.Duration(defaultBodyTimeout))
+	setDefault(&h.MaxBuffered, defaultMaxBuffered)
+	setDefault(&h.DeliverTimeout, caddy.Duration(defaultDeliverTimeout))
+}
+
+func setDefault[T comparable](option *T, value T) {
+	var zero T
+	if *option == zero {
+		*option = value
+	}
+}
+
+func (h *Handler) validateOptions() error {
+	if !labelPattern.MatchString(h.Name) {
+		return fmt.Errorf("name %q is not one of [a-z0-9_-], at most 32 long", h.Name)
+	}
+	for name, value := range map[string]int64{
+		"max_age":         int64(h.MaxAge),
+		"max_future":      int64(h.MaxFuture),
+		"max_body":        h.MaxBody,
+		"body_timeout":    int64(h.BodyTimeout),
+		"max_buffered":    h.MaxBuffered,
+		"deliver_timeout": int64(h.DeliverTimeout),
+	} {
+		if value < 0 {
+			return fmt.Errorf("%s is negative: leave it out for its default", name)
+		}
+	}
+	if h.MaxBuffered < h.MaxBody {
+		return fmt.Errorf("max_buffered (%d bytes) is smaller than max_body (%d bytes), so the largest body would never have room: raise it, or lower max_body", h.MaxBuffered, h.MaxBody)
+	}
+	return nil
+}
+
+// Cleanup undoes Provision. Requests may outlive it, and hold what they use.
+// When the process exits it waits for the deliveries under way.
+func (h *Handler) Cleanup() error {
+	if h.shared == nil {
+		return nil
+	}
+	if caddy.Exiting() {
+		underway.wait(time.Duration(h.DeliverTimeout), h.logger)
+	}
+	_, err := gates.Delete(h.Name)
+	return err
+}
+
+func (h *Handler) now() time.Time { return h.clock() }
+
+func (h *Handler) limits() signature.Limits {
+	return signature.Limits{MaxAge: time.Duration(h.MaxAge), MaxFuture: time.Duration(h.MaxFuture)}
+}
+
+func (h *Handler) bodyLimits() body.Limits {
+	return body.Limits{Total: h.MaxBuffered, MaxBody: h.MaxBody}
+}
+
+// MarshalLogObject writes the gate to a log without its secrets. The server's
+// option `trace` logs every handler by its exported fields otherwise.
+func (h *Handler) MarshalLogObject(enc zapcore.ObjectEncoder) error {
+	enc.AddString("name", h.Name)
+	enc.AddInt("secrets", len(h.Secrets))
+	enc.AddDuration("max_age", time.Duration(h.MaxAge))
+	enc.AddDuration("max_future", time.Duration(h.MaxFuture))
+	enc.AddInt64("max_body", h.MaxBody)
+	enc.AddDuration("body_timeout", time.Duration(h.BodyTimeout))
+	enc.AddInt64("max_buffered", h.MaxBuffered)
+	enc.AddDuration("deliver_timeout", time.Duration(h.DeliverTimeout))
+	enc.AddBool("monitor", h.Monitor)
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ zapcore.ObjectMarshaler     = (*Handler)(nil)
+	_ caddy.Destructor            = (*shared)(nil)
+)

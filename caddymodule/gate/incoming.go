@@ -1,0 +1,66 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/twentygate/twentygate/caddymodule/gate/body"
+)
+
+// lingerTime is how long a refused HTTP/1 connection is read from before it is
+// closed. Closing one with unread bytes makes the kernel reset it, and a sender
+// that is still busy sending would never see the answer.
+const lingerTime = 500 * time.Millisecond
+
+// bodySource is the request's body as the buffer reads it.
+func (h *Handler) bodySource(d *delivery) body.Source {
+	source := body.Source{
+		Reader:   d.r.Body,
+		Length:   d.r.ContentLength,
+		Deadline: d.arrived.Add(time.Duration(h.BodyTimeout)),
+		Now:      h.clock,
+		Gone:     d.r.Context().Done(),
+		NoWait:   h.Monitor,
+	}
+	// A deadline that passes breaks the stream for good, so monitoring does
+	// without. And with no body to come, HTTP/1 has a read for the next request
+	// running, which a deadline would take for the sender's end.
+	if h.Monitor || d.r.ContentLength == 0 {
+		return source
+	}
+	control := http.NewResponseController(d.w)
+	// Where deadlines aren't supported the clock is still looked at after each
+	// read, and the server's own timeouts end one that blocks.
+	if control.SetReadDeadline(time.Now().Add(time.Duration(h.BodyTimeout))) == nil {
+		source.Interrupt = func() { _ = control.SetReadDeadline(time.Unix(1, 0)) }
+	}
+	return source
+}
+
+// clearDeadline lifts the limit that bodySource set. One that is left would
+// cancel the request while the upstream works on it.
+func (d *delivery) clearDeadline() {
+	if d.r.ContentLength == 0 {
+		return
+	}
+	_ = http.NewResponseController(d.w).SetReadDeadline(time.Time{})
+}
+
+// abandonBody sees to it that the answer goes out now, whether or not the body
+// ever comes. HTTP/1 would first wait for up to 256 KiB of it, unless the
+// connection is to close. HTTP/2 and HTTP/3 end the one stream by themselves,
+// and there the header would end the connection for everybody on it.
+func (d *delivery) abandonBody() {
+	if d.r.ProtoMajor != 1 || d.record.complete || d.r.ContentLength == 0 {
+		return
+	}
+	d.w.Header().Set("Connection", "close")
+	_ = http.NewResponseController(d.w).SetReadDeadline(time.Now().Add(lingerTime))
+}
+
+// isTooLarge tells whether a `request_body` directive in front ended the body.
+func isTooLarge(err error) bool {
+	_, ok := errors.AsType[*http.MaxBytesError](err)
+	return ok
+}

@@ -1,0 +1,92 @@
+package gate
+
+import (
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/twentygate/twentygate/caddymodule/verdict"
+)
+
+// Of each message the first few in a second are logged, then one in many. The
+// messages carry the verdict, so that a flood of one hides no other.
+const (
+	sampleEvery = time.Second
+	sampleFirst = 100
+	sampleThen  = 100
+)
+
+func sampled(logger *zap.Logger) *zap.Logger {
+	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(core, sampleEvery, sampleFirst, sampleThen)
+	}))
+}
+
+// refusals holds the log message for each verdict.
+var refusals = func() map[verdict.Verdict]string {
+	messages := make(map[verdict.Verdict]string)
+	for _, v := range verdict.All() {
+		messages[v] = "refused: " + v.String()
+	}
+	return messages
+}()
+
+func (h *Handler) logRefusal(d *delivery) {
+	message := refusals[d.record.verdict]
+	if h.Monitor {
+		message = "would refuse: " + d.record.verdict.String()
+	}
+	if entry := h.log.Check(zapcore.WarnLevel, message); entry != nil {
+		entry.Write(append(d.fields(), zap.Int("status", d.record.verdict.Status()), zap.String("hint", h.hint(d)))...)
+	}
+}
+
+func (h *Handler) logDelivered(d *delivery, result outcome, err error, senderGone bool) {
+	level, message := zapcore.DebugLevel, d.record.verdict.String()
+	if !result.taken() {
+		level, message = zapcore.WarnLevel, message+", but the upstream did not take it"
+	}
+	entry := h.log.Check(level, message)
+	if entry == nil {
+		return
+	}
+	fields := append(d.fields(),
+		zap.Int("status", result.status),
+		zap.Float64("duration_ms", float64(result.duration)/float64(time.Millisecond)),
+		zap.Bool("sender_gone", senderGone))
+	if !result.taken() {
+		fields = append(fields, zap.String("hint", "Twenty does not send it again: find out why the upstream failed; the delivery is lost unless whoever stands between tries again"))
+	}
+	if err != nil {
+		fields = append(fields, zap.Error(err))
+	}
+	entry.Write(fields...)
+}
+
+// fields are what every line about a delivery tells. Nothing of the payload and
+// nothing of the signature is among them.
+func (d *delivery) fields() []zap.Field {
+	clientIP, _ := caddyhttp.GetVar(d.r.Context(), caddyhttp.ClientIPVarKey).(string)
+	fields := make([]zap.Field, 0, 10)
+	fields = append(fields,
+		zap.String("verdict", d.record.verdict.String()),
+		zap.String("client_ip", clientIP),
+		zap.Int64("bytes", d.size()))
+	if d.record.hasAge {
+		fields = append(fields, zap.Int64("age_ms", d.record.age))
+	}
+	if d.record.secret != "" {
+		fields = append(fields, zap.String("secret", d.record.secret))
+	}
+	return fields
+}
+
+// size is how much of the body came.
+func (d *delivery) size() int64 {
+	if d.body == nil {
+		return 0
+	}
+	return d.body.Size()
+}

@@ -1,0 +1,358 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/twentygate/twentygate/caddymodule/signature"
+)
+
+const (
+	// maxSecrets bounds what a forged body costs: each secret is one more pass
+	// over it.
+	maxSecrets = 16
+
+	// shortSecret is the length in bytes below which a secret can be guessed
+	// offline from one captured delivery. Twenty's own have 64.
+	shortSecret = 16
+)
+
+// Secret is one secret that deliveries may be signed with. Exactly one of
+// `value` and `file` is given.
+type Secret struct {
+	// The secret itself, or a placeholder for it. `{env.NAME}` and
+	// `{file.PATH}` are resolved once, when the config is loaded. `{vars.NAME}`
+	// and the outputs of a `map` directive are resolved for each delivery, and
+	// pick the tenant's secret. All other placeholders are refused, since their
+	// values come from the caller.
+	//
+	// A secret that is written out here ends up in the config dump of the admin
+	// endpoint and in the autosaved config.
+	Value string `json:"value,omitempty"`
+
+	// Path of a file that holds the secret. One newline at its end does not
+	// count. A change is noticed within a second, without a reload. While the
+	// file is gone, unreadable, empty or being written, the last good value
+	// stays. The path may hold `{env.NAME}`.
+	File string `json:"file,omitempty"`
+
+	// How logs and metrics call this secret. Default: `secret-` and its place
+	// in the list, from 1.
+	Label string `json:"label,omitempty"`
+
+	// When the secret ends, as an RFC 3339 time. Deliveries that arrive later
+	// are no longer verified with it. Default: never.
+	Until time.Time `json:"until,omitzero"`
+}
+
+// secret is a [Secret] in use.
+type secret struct {
+	label string
+	until time.Time
+
+	// One of the three.
+	key      *signature.Key
+	file     *secretFile
+	template string // expanded for each delivery
+}
+
+// resolvedSecret is a key that one delivery may have been signed with.
+type resolvedSecret struct {
+	label string
+	key   *signature.Key
+}
+
+func (s *secret) ended(now time.Time) bool { return !s.until.IsZero() && !now.Before(s.until) }
+
+// keyring is what one gate verifies with.
+type keyring struct {
+	secrets []*secret
+	missing []string // labels of those that could not be resolved at load
+}
+
+var (
+	labelPattern = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
+
+	// placeholderPattern finds what the replacer takes for a placeholder.
+	placeholderPattern = regexp.MustCompile(`\{([^{}]*)\}`)
+
+	errNoSecret = errors.New("no usable secret")
+)
+
+// provisionSecrets resolves the configured secrets. One that can't be resolved
+// is a warning as long as another can: a gate that starts with one secret of
+// two loses fewer deliveries than a gate that does not start.
+func (h *Handler) provisionSecrets() error {
+	if len(h.Secrets) == 0 {
+		return fmt.Errorf("%w is configured: add 'secret {env.TWENTY_WEBHOOK_SECRET}', or a secret_file", errNoSecret)
+	}
+	if len(h.Secrets) > maxSecrets {
+		return fmt.Errorf("%d secrets are configured, and at most %d are allowed, since each costs a pass over every forged body: remove those that have ended", len(h.Secrets), maxSecrets)
+	}
+	now := h.now()
+	labels := make(map[string]bool)
+	var problems []error
+	usable := 0
+	for i, config := range h.Secrets {
+		s := &secret{label: config.Label, until: config.Until}
+		if s.label == "" {
+			s.label = fmt.Sprintf("secret-%d", i+1)
+		}
+		if !labelPattern.MatchString(s.label) {
+			return fmt.Errorf("the label of secret %d is not one of [a-z0-9_-], at most 32 long", i+1)
+		}
+		if labels[s.label] {
+			return fmt.Errorf("two secrets have the label %s: give each its own", s.label)
+		}
+		labels[s.label] = true
+
+		err := h.resolveSecret(s, config)
+		if errors.As(err, new(configError)) {
+			return err
+		}
+		switch {
+		case s.ended(now):
+			h.logger.Warn("a secret has ended: remove its line",
+				zap.String("secret", s.label), zap.Time("until", s.until))
+		case err != nil:
+			problems = append(problems, err)
+			h.keyring.missing = append(h.keyring.missing, s.label)
+		default:
+			usable++
+		}
+		if s.key != nil || s.file != nil || s.template != "" {
+			h.keyring.secrets = append(h.keyring.secrets, s)
+		}
+	}
+	if usable == 0 {
+		if len(problems) == 0 {
+			return fmt.Errorf("%w: all have passed their until: add the webhook's present secret", errNoSecret)
+		}
+		return joined(problems)
+	}
+	for _, problem := range problems {
+		level := zapcore.WarnLevel
+		if errors.As(problem, new(notSetError)) {
+			level = zapcore.InfoLevel
+		}
+		h.logger.Log(level, "a secret can't be used; the gate goes on with the others", zap.Error(problem))
+	}
+	return nil
+}
+
+// joined makes one line of several problems.
+func joined(problems []error) error {
+	err := problems[0]
+	for _, next := range problems[1:] {
+		err = fmt.Errorf("%w; %w", err, next)
+	}
+	return err
+}
+
+// notSetError marks a secret that nobody gave, as opposed to one that is broken:
+// a config may name the variable and the file, and be given one of them.
+type notSetError struct{ error }
+
+// configError is a mistake in the config, as opposed to a secret that is not
+// there now.
+type configError struct{ error }
+
+func (h *Handler) resolveSecret(s *secret, config Secret) error {
+	switch {
+	case config.Value != "" && config.File != "":
+		return configError{fmt.Errorf("%s has both a value and a file: give one of the two", s.label)}
+	case config.File != "":
+		return h.resolveFile(s, config.File)
+	case config.Value == "":
+		return fmt.Errorf("%s is empty: give it a value, or use secret_file", s.label)
+	}
+
+	names := placeholderPattern.FindAllStringSubmatch(config.Value, -1)
+	for _, match := range names {
+		switch placeholderKind(match[1]) {
+		case placeholderRefused:
+			return configError{refusePlaceholder(s, match[1])}
+		case placeholderPerRequest:
+			if match[0] != config.Value {
+				return configError{fmt.Errorf("%s mixes text with a placeholder that is resolved for each delivery: make it the placeholder alone; a secret that itself has braces goes into a secret_file", s.label)}
+			}
+			s.template = config.Value
+			if variable, ok := strings.CutPrefix(match[1], "vars."); ok {
+				// The short form is the Caddyfile's; JSON is not expanded.
+				s.template = "{http.vars." + variable + "}"
+			}
+			return nil
+		}
+	}
+
+	value, err := caddy.NewReplacer().ReplaceOrErr(config.Value, true, true)
+	switch {
+	case err != nil && isUnset(names):
+		return notSetError{fmt.Errorf("secret %s is empty: set that variable, or use secret_file", sourceOf(config.Value, s.label))}
+	case err != nil && len(names) > 0:
+		return fmt.Errorf("secret %s is empty: set that %s, or use secret_file", sourceOf(config.Value, s.label), sourceNoun(names[0][1]))
+	case err != nil || strings.TrimSpace(value) == "":
+		return fmt.Errorf("secret %s is empty: give it a value, or use secret_file", sourceOf(config.Value, s.label))
+	}
+	if len(names) == 0 {
+		h.logger.Warn("a secret stands literally in the config, and so in the config dump of the admin endpoint: use {env.NAME} or secret_file",
+			zap.String("secret", s.label))
+	}
+	return h.useValue(s, []byte(value))
+}
+
+// isUnset reports whether a value is a variable that is not set at all.
+func isUnset(names [][]string) bool {
+	if len(names) != 1 {
+		return false
+	}
+	variable, ok := strings.CutPrefix(names[0][1], "env.")
+	if !ok {
+		return false
+	}
+	_, set := os.LookupEnv(variable)
+	return !set
+}
+
+func (h *Handler) resolveFile(s *secret, path string) error {
+	for _, match := range placeholderPattern.FindAllStringSubmatch(path, -1) {
+		if placeholderKind(match[1]) != placeholderAtLoad {
+			return configError{fmt.Errorf("secret_file of %s holds a placeholder that is not {env.NAME}: its path is resolved once, at load", s.label)}
+		}
+	}
+	resolved := caddy.NewReplacer().ReplaceAll(path, "")
+	if resolved == "" {
+		return notSetError{fmt.Errorf("secret_file %s names no file: set that variable, or remove the line", path)}
+	}
+	s.file = newSecretFile(resolved, s.label, h.logger, h.now)
+	if s.file.current() == nil {
+		return fmt.Errorf("secret_file %s: %w", resolved, s.file.problem())
+	}
+	h.warnIfShort(s.label, s.file.length())
+	return nil
+}
+
+func (h *Handler) useValue(s *secret, value []byte) error {
+	h.warnIfShort(s.label, len(value))
+	key, err := signature.NewKey(value)
+	if err != nil {
+		return fmt.Errorf("secret %s: %w", s.label, err)
+	}
+	s.key = key
+	return nil
+}
+
+func (h *Handler) warnIfShort(label string, length int) {
+	if length < shortSecret {
+		h.logger.Warn("a secret is so short that it can be guessed from one captured delivery: let Twenty generate one",
+			zap.String("secret", label), zap.Int("want_bytes", shortSecret))
+	}
+}
+
+type kindOfPlaceholder int
+
+const (
+	placeholderRefused kindOfPlaceholder = iota
+	placeholderAtLoad
+	placeholderPerRequest
+)
+
+// placeholderKind sorts placeholders by who fills them. Variables and the
+// outputs of map are the operator's; client_ip is a variable that a caller may
+// have filled.
+func placeholderKind(name string) kindOfPlaceholder {
+	variable, isVariable := strings.CutPrefix(name, "http.vars.")
+	if !isVariable {
+		variable, isVariable = strings.CutPrefix(name, "vars.")
+	}
+	switch {
+	case strings.HasPrefix(name, "env."), strings.HasPrefix(name, "file."):
+		return placeholderAtLoad
+	case isVariable && variable != "client_ip" && variable != "trusted_proxy":
+		return placeholderPerRequest
+	case name != "" && !strings.ContainsAny(name, ". "):
+		return placeholderPerRequest
+	}
+	return placeholderRefused
+}
+
+func refusePlaceholder(s *secret, name string) error {
+	if strings.HasPrefix(name, "http.request.") || strings.HasPrefix(name, "http.vars.") || strings.HasPrefix(name, "vars.") {
+		return fmt.Errorf("secret {%s} is refused: its value comes from the caller, who would bring the key; use {env.NAME}, secret_file, {vars.NAME} or an output of map", name)
+	}
+	return fmt.Errorf("%s holds a placeholder that can't be a secret: use {env.NAME}, secret_file, {vars.NAME} or an output of map; a secret that itself has braces goes into a secret_file", s.label)
+}
+
+// sourceOf names where a secret comes from without quoting a literal one.
+func sourceOf(value, label string) string {
+	if m := placeholderPattern.FindString(value); m == value && m != "" {
+		return value
+	}
+	return label
+}
+
+func sourceNoun(name string) string {
+	if strings.HasPrefix(name, "file.") {
+		return "file"
+	}
+	return "variable"
+}
+
+// resolve returns the keys that may have signed a delivery which arrives now.
+// It is called before the body is read, so that a tenant without a secret
+// costs no memory.
+func (k *keyring) resolve(repl *caddy.Replacer, now time.Time) []resolvedSecret {
+	keys := make([]resolvedSecret, 0, len(k.secrets))
+	for _, s := range k.secrets {
+		if s.ended(now) {
+			continue
+		}
+		if key := s.keyFor(repl); key != nil {
+			keys = append(keys, resolvedSecret{s.label, key})
+		}
+	}
+	return keys
+}
+
+func (s *secret) keyFor(repl *caddy.Replacer) *signature.Key {
+	switch {
+	case s.key != nil:
+		return s.key
+	case s.file != nil:
+		return s.file.current()
+	}
+	value := repl.ReplaceKnown(s.template, "")
+	// An unknown placeholder stays as it is. And a map with a regular expression leaves {env.X} in its output as that
+	// text, which everybody knows.
+	if placeholderPattern.MatchString(value) {
+		return nil
+	}
+	key, err := signature.NewKey([]byte(value))
+	if err != nil {
+		return nil
+	}
+	return key
+}
+
+// lookAgain reads the secret files once more, ahead of their time, and returns
+// the keys that this brought.
+func (k *keyring) lookAgain(now time.Time) []resolvedSecret {
+	var keys []resolvedSecret
+	for _, s := range k.secrets {
+		if s.file == nil || s.ended(now) {
+			continue
+		}
+		if key := s.file.lookAgain(); key != nil {
+			keys = append(keys, resolvedSecret{s.label, key})
+		}
+	}
+	return keys
+}

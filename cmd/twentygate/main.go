@@ -1,0 +1,14 @@
+// Command twentygate is Caddy with the twentygate modules built in. It takes
+// Caddy's own commands and configuration; Caddyfile.example is where to start.
+package main
+
+import (
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	_ "github.com/twentygate/twentygate/caddymodule"
+)
+
+func main() {
+	caddycmd.Main()
+}
