@@ -7,6 +7,10 @@ type account struct {
 	used    int64
 	asked   int64     // what the waiting bodies want
 	waiting list.List // of *request, oldest body first
+
+	// unfinished are the bodies that hold memory and are not complete, oldest
+	// first.
+	unfinished list.List // of *Buffer
 }
 
 // request is one body's wish for more room.
@@ -39,4 +43,14 @@ func (req *request) dequeue() bool {
 	req.account.asked -= req.bytes
 	req.place, req.buffer.request = nil, nil
 	return true
+}
+
+func (a *account) join(buffer *Buffer) {
+	for e := a.unfinished.Back(); e != nil; e = e.Prev() {
+		if e.Value.(*Buffer).born < buffer.born {
+			buffer.place = a.unfinished.InsertAfter(buffer, e)
+			return
+		}
+	}
+	buffer.place = a.unfinished.PushFront(buffer)
 }

@@ -3,7 +3,6 @@
 package body
 
 import (
-	"container/list"
 	"sync"
 )
 
@@ -15,7 +14,8 @@ import (
 //
 //   - Large bodies: the oldest one that waits may overdraw the budget until it
 //     is complete. There is one such at a time, and the next is named only when
-//     the overdraft has been paid back.
+//     the overdraft has been paid back. So that more than this one get to their
+//     end, the others leave as much free for each older body as that has sent.
 //   - Small bodies have a share of their own. When that is spent, the small
 //     body that has been unfinished longest gives way to the others that wait:
 //     a genuine one is complete within a few packets, so it is hardly ever the
@@ -30,8 +30,7 @@ type Budget struct {
 	favored *Buffer // the large body that may overdraw
 	debtor  *Buffer // the one that was favored last, until it is released
 
-	unfinished list.List // small bodies that hold memory and may give way, oldest first
-	yielding   int64     // what small bodies that gave way still hold
+	yielding int64 // what small bodies that gave way still hold
 }
 
 // Used returns how many bytes bodies in flight hold.
@@ -72,7 +71,7 @@ func (b *Budget) ask(buffer *Buffer, bytes int64, wait bool) (*request, error) {
 			bytes += buffer.held
 		}
 	}
-	if b.favored == buffer || (account.waiting.Len() == 0 && account.used+bytes <= limit) {
+	if b.favored == buffer || (account.waiting.Len() == 0 && b.fits(account, buffer, bytes, limit)) {
 		b.give(account, buffer, bytes)
 		return nil, nil
 	}
@@ -82,6 +81,26 @@ func (b *Budget) ask(buffer *Buffer, bytes int64, wait bool) (*request, error) {
 	req := &request{buffer: buffer, bytes: bytes, account: account, answer: make(chan error, 1)}
 	account.enqueue(req)
 	return req, nil
+}
+
+// fits tells whether a body may take so much. A large one leaves what older
+// ones may need: else many at once would each take what gets it half way, and
+// all but one would wait there. What is left for a body is never more than it
+// holds, since a promise is nothing to go by: to keep others out, a stranger
+// has to send at least half of what he keeps them from.
+func (b *Budget) fits(a *account, buffer *Buffer, bytes, limit int64) bool {
+	free := limit - a.used - bytes
+	if a == &b.small {
+		return free >= 0
+	}
+	for e := a.unfinished.Front(); e != nil && free >= 0; e = e.Next() {
+		older := e.Value.(*Buffer)
+		if older.born >= buffer.born {
+			break
+		}
+		free -= min(older.held, older.most-older.held)
+	}
+	return free >= 0
 }
 
 // withdraw takes a request back. It reports false when the answer had already
@@ -140,37 +159,25 @@ func (b *Budget) unyield(buffer *Buffer) {
 	}
 }
 
-func (b *Budget) joinUnfinished(buffer *Buffer) {
-	if buffer.place != nil || buffer.steady {
-		return
-	}
-	for e := b.unfinished.Back(); e != nil; e = e.Prev() {
-		if e.Value.(*Buffer).born < buffer.born {
-			buffer.place = b.unfinished.InsertAfter(buffer, e)
-			return
-		}
-	}
-	buffer.place = b.unfinished.PushFront(buffer)
-}
-
 func (b *Budget) leaveUnfinished(buffer *Buffer) {
 	if buffer.place != nil {
-		b.unfinished.Remove(buffer.place)
+		b.account(buffer).unfinished.Remove(buffer.place)
 		buffer.place = nil
 	}
 }
 
 func (b *Budget) give(a *account, buffer *Buffer, bytes int64) {
-	a.used += bytes
-	if a == &b.small {
-		b.joinUnfinished(buffer)
-	} else if !buffer.isLarge {
+	if a == &b.large && !buffer.isLarge {
+		b.leaveUnfinished(buffer)
 		b.small.used -= buffer.held
 		buffer.isLarge = true
 		buffer.held = 0
-		b.leaveUnfinished(buffer)
 	}
+	a.used += bytes
 	buffer.held += bytes
+	if buffer.place == nil && !buffer.steady {
+		a.join(buffer)
+	}
 }
 
 // settle answers the requests that can be answered now, and returns the small
@@ -189,7 +196,9 @@ func (b *Budget) settleLarge() {
 		req := e.Value.(*request)
 		limit := req.buffer.limits.large()
 		switch {
+		case b.fits(a, req.buffer, req.bytes, limit):
 		case a.used+req.bytes <= limit:
+			return // what it waits for is left for an older one, which does not wait
 		case b.favored == nil && (b.debtor == nil || a.used <= limit):
 			b.favored, b.debtor = req.buffer, req.buffer
 		default:
@@ -208,8 +217,8 @@ func (b *Budget) settleSmall() (victims []*Buffer) {
 		}
 		b.grant(req)
 	}
-	for b.unfinished.Len() > 0 && b.shortOfSmall() {
-		oldest := b.unfinished.Front().Value.(*Buffer)
+	for a.unfinished.Len() > 0 && b.shortOfSmall() {
+		oldest := a.unfinished.Front().Value.(*Buffer)
 		if a.waiting.Len() == 1 && a.waiting.Front().Value == oldest.request {
 			break // it would give way to itself alone
 		}

@@ -37,6 +37,7 @@ type Buffer struct {
 	born    uint64
 	held    int64 // capacity of the chunks, in bytes
 	isLarge bool
+	most    int64         // what it can come to hold
 	steady  bool          // never gives way
 	yielded atomic.Bool   // changed under the lock only
 	request *request      // that waits
@@ -52,8 +53,13 @@ type Buffer struct {
 	mu       sync.Mutex
 	chunks   []*chunk
 	size     int64
-	beyond   []byte // the byte past the limit that told that there is more
+	probe    [1]byte
+	beyond   []byte // the byte that was read and has no place in the chunks
 	released bool
+
+	// broken is how the stream failed. A stream tells only once: net/http says
+	// io.EOF afterwards, and a part would pass for the whole.
+	broken error
 }
 
 // Source is where a body comes from.
@@ -98,6 +104,7 @@ func (b *Budget) Open(limits Limits) *Buffer {
 // by then stays in the buffer.
 func (b *Buffer) Fill(src Source) error {
 	b.steady = src.NoWait
+	b.most = capacityOf(b.end(src))
 	if err := b.fill(src); err != nil {
 		return err
 	}
@@ -110,18 +117,26 @@ func (b *Buffer) fill(src Source) error {
 	// Also when the reader panics: whom it would interrupt then is another
 	// request.
 	defer b.setInterrupt(nil)
+	end := b.end(src)
 	for {
-		into, probe, err := b.space(src)
-		if err != nil {
-			return err
+		into := b.free(end)
+		full := len(into) == 0
+		if full {
+			into = b.probe[:]
 		}
 		n, err := src.Read(into)
 		past := !src.Now().Before(src.Deadline)
-		if probe && n > 0 {
-			b.beyond = into[:n]
-			return b.tooMuch()
+		if err != io.EOF {
+			b.broken = err
 		}
-		b.took(n)
+		switch {
+		case n > 0 && full:
+			if err := b.grow(end, src); err != nil {
+				return err
+			}
+		case n > 0:
+			b.took(n)
+		}
 		switch {
 		case err == io.EOF && src.Length >= 0 && b.size != src.Length:
 			return fmt.Errorf("%w: %d of %d bytes came", ErrIncomplete, b.size, src.Length)
@@ -137,35 +152,46 @@ func (b *Buffer) fill(src Source) error {
 	}
 }
 
-// space returns where the next bytes go: what is left of the last chunk, or a
-// new chunk. Where there should be no next byte it returns a probe of one,
-// so that the end of a body that fills its chunk costs no further one.
-func (b *Buffer) space(src Source) (into []byte, probe bool, err error) {
-	end := b.limits.MaxBody
+// end is where the body has to end at the latest.
+func (b *Buffer) end(src Source) int64 {
 	if src.Length >= 0 {
-		end = min(end, src.Length)
+		return min(src.Length, b.limits.MaxBody)
 	}
-	if b.size == end {
-		return make([]byte, 1), true, nil
+	return b.limits.MaxBody
+}
+
+// free is what is left of the last chunk, up to where the body has to end.
+func (b *Buffer) free(end int64) []byte {
+	if len(b.chunks) == 0 {
+		return nil
 	}
-	last := len(b.chunks) - 1
-	if last < 0 || len(b.chunks[last].free()) == 0 {
-		capacity := chunkSize(len(b.chunks))
-		if err := b.room(int64(capacity), src); err != nil {
-			return nil, false, err
-		}
-		b.chunks = append(b.chunks, newChunk(capacity))
-		last++
-	}
-	free := b.chunks[last].free()
-	return free[:min(int64(len(free)), end-b.size)], false, nil
+	free := b.chunks[len(b.chunks)-1].free()
+	return free[:min(int64(len(free)), end-b.size)]
 }
 
 func (b *Buffer) took(n int) {
-	if n > 0 {
-		b.chunks[len(b.chunks)-1].used += n
-		b.size += int64(n)
+	b.chunks[len(b.chunks)-1].used += n
+	b.size += int64(n)
+}
+
+// grow makes a place for the byte that was read into the probe. A chunk is
+// taken only now that there is a byte for it: whoever only promises a body
+// costs no memory, and one that fills its last chunk costs no further one.
+func (b *Buffer) grow(end int64, src Source) error {
+	b.beyond = b.probe[:]
+	if b.size == end {
+		return b.tooMuch()
 	}
+	capacity := chunkSize(len(b.chunks))
+	if err := b.room(int64(capacity), src); err != nil {
+		return err
+	}
+	last := newChunk(capacity)
+	b.chunks = append(b.chunks, last)
+	copy(last.data, b.beyond)
+	b.beyond = nil
+	b.took(1)
+	return nil
 }
 
 func (b *Buffer) tooMuch() error {

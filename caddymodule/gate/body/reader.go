@@ -74,21 +74,31 @@ func (r *reader) Close() error {
 }
 
 // Resume returns the bytes that were read so far, followed by the rest of the
-// stream they came from, as if nobody had read. Closing it closes the stream.
+// stream they came from, as if nobody had read, and its failure if it has
+// failed. Closing it closes the stream.
 // An unread reader of this very buffer is what it gives back as it is.
 func (b *Buffer) Resume(rest io.ReadCloser) io.ReadCloser {
 	if Of(rest) == b {
 		return rest
 	}
-	return &resumed{Reader: io.MultiReader(b.NewReader(), &beyond{buffer: b}, rest), Closer: rest}
+	var tail io.Reader = rest
+	if b.broken != nil {
+		tail = failed{b.broken}
+	}
+	return &resumed{Reader: io.MultiReader(b.NewReader(), &beyond{buffer: b}, tail), Closer: rest}
 }
+
+// failed is a stream that has failed before.
+type failed struct{ error }
+
+func (f failed) Read([]byte) (int, error) { return 0, f.error }
 
 type resumed struct {
 	io.Reader
 	io.Closer
 }
 
-// beyond reads the byte past the limit, if there is one.
+// beyond reads the byte that had no place in the buffer, if there is one.
 type beyond struct {
 	buffer *Buffer
 	done   bool
