@@ -71,6 +71,10 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if len(h.Secrets) == 0 {
 		return d.Errf("%s has no secret: write '%s {env.TWENTY_WEBHOOK_SECRET}', or 'secret' or 'secret_file' in its block", directive, directive)
 	}
+	// Once more at load, for JSON; here the line is known.
+	if err := h.validate(); err != nil {
+		return d.WrapErr(err)
+	}
 	return nil
 }
 
@@ -81,7 +85,7 @@ func (h *Handler) parseInline(d *caddyfile.Dispenser) error {
 		return nil
 	case len(args) > 1:
 		return d.Errf("%s takes one placeholder on its line, and got %d words: all other options go into its block", directive, len(args))
-	case placeholderPattern.FindString(args[0]) != args[0]:
+	case args[0] == "" || placeholderPattern.FindString(args[0]) != args[0]:
 		return d.Errf("%s takes only a placeholder on its line, such as {env.TWENTY_WEBHOOK_SECRET}: a secret that is written out goes into the block, as 'secret <value>'", directive)
 	}
 	h.Secrets = append(h.Secrets, Secret{Value: args[0]})
@@ -238,7 +242,9 @@ type gateNames struct {
 	given   map[string]bool // true: by us
 }
 
-// nameGate numbers the gates that have no name, in the order of the file.
+// nameGate numbers the gates that have no name, in the order of the file. Named
+// routes are adapted before all sites and apart from them, so they have numbers
+// of their own.
 func nameGate(h *Handler, helper httpcaddyfile.Helper) error {
 	const key = "twenty_webhook.names"
 	names, ok := helper.State[key].(*gateNames)
@@ -253,9 +259,13 @@ func nameGate(h *Handler, helper httpcaddyfile.Helper) error {
 		names.given[h.Name] = false
 		return nil
 	}
+	form := "gate-%d"
+	if helper.IsNamedRoute() {
+		form = "route-gate-%d"
+	}
 	for {
 		names.unnamed++
-		h.Name = fmt.Sprintf("gate-%d", names.unnamed)
+		h.Name = fmt.Sprintf(form, names.unnamed)
 		if _, taken := names.given[h.Name]; !taken {
 			names.given[h.Name] = true
 			return nil

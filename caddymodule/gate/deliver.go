@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
@@ -35,7 +34,7 @@ func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
 	underway.enter()
 	defer underway.leave()
 
-	d.record.verified = d.body
+	d.found.verified = d.body
 	if !h.Monitor {
 		d.stripUnsigned()
 	}
@@ -84,6 +83,10 @@ func (d *delivery) upstreamBody(asItCame bool) func(*http.Request) {
 		r.ContentLength = buffer.Size()
 		r.TransferEncoding = nil
 		r.Trailer = nil
+		if r.ContentLength == 0 {
+			// Anything else makes the transport look whether a body comes.
+			r.Body = http.NoBody
+		}
 		// With GetBody the transport sends the body again when a connection
 		// that it reused turns out to be closed and nothing was written yet.
 		r.GetBody = func() (io.ReadCloser, error) { return buffer.NewReader(), nil }
@@ -115,7 +118,7 @@ func (h *Handler) handOver(w http.ResponseWriter, r *http.Request, setBody func(
 	}()
 
 	err := next.ServeHTTP(observed, r)
-	if err == nil && observed.status == 0 && switchedProtocols(ctx) {
+	if err == nil && observed.status == 0 && switchedProtocols(r) {
 		err = caddyhttp.Error(http.StatusBadGateway, errSwitchedProtocols)
 	}
 	result.status = statusOf(err)
@@ -140,12 +143,8 @@ func statusOf(err error) int {
 // switchedProtocols tells of an upstream that answered 101. reverse_proxy drops
 // such an answer to a request that did not ask for it, and returns without one,
 // which the sender would take for a 200.
-func switchedProtocols(ctx context.Context) bool {
-	repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return false
-	}
-	status, _ := repl.Get("http.reverse_proxy.status_code")
+func switchedProtocols(r *http.Request) bool {
+	status, _ := replacerOf(r).Get("http.reverse_proxy.status_code")
 	return status == http.StatusSwitchingProtocols
 }
 

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/twentygate/twentygate/caddymodule/gate/body"
@@ -19,6 +18,7 @@ type delivery struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	record  *record
+	found   *finding
 	arrived time.Time
 
 	header signature.Header
@@ -43,7 +43,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		(*Handler).checkSignature,
 		(*Handler).checkFreshness, // a body dripped in slowly may be stale by now
 	} {
-		if d.record.verdict = check(h, d); d.record.verdict != verdict.Verified {
+		if d.found.verdict = check(h, d); d.found.verdict != verdict.Verified {
 			return h.turnAway(d, next)
 		}
 	}
@@ -51,7 +51,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *delivery {
-	return &delivery{w: w, r: r, record: recordOf(r), arrived: h.now()}
+	d := &delivery{w: w, r: r, record: recordOf(r), found: &finding{}, arrived: h.now()}
+	d.record.latest = d.found
+	return d
 }
 
 // turnAway refuses a delivery, or, where the gate only monitors, reports it and
@@ -99,7 +101,7 @@ func (h *Handler) checkHeaders(d *delivery) verdict.Verdict {
 
 func (h *Handler) checkFreshness(d *delivery) verdict.Verdict {
 	now := h.now()
-	d.record.age, d.record.hasAge = d.header.Timestamp.AgeMillis(now), true
+	d.found.age, d.found.hasAge = d.header.Timestamp.AgeMillis(now), true
 	switch err := h.limits().Check(d.header.Timestamp, now); {
 	case errors.Is(err, signature.ErrStale):
 		d.detail = h.explainAge(d.header.Timestamp, now)
@@ -112,8 +114,7 @@ func (h *Handler) checkFreshness(d *delivery) verdict.Verdict {
 }
 
 func (h *Handler) findSecrets(d *delivery) verdict.Verdict {
-	repl := d.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	d.keys = h.keyring.resolve(repl, h.now())
+	d.keys = h.keyring.resolve(replacerOf(d.r), h.now())
 	if len(d.keys) == 0 {
 		return verdict.NoSecret
 	}
@@ -125,10 +126,10 @@ func (h *Handler) readBody(d *delivery) verdict.Verdict {
 		return verdict.BodyTooLarge
 	}
 	if d.body = body.Of(d.r.Body); d.body != nil {
-		d.adopted, d.record.complete = true, true
+		d.adopted, d.found.complete = true, true
 		return verdict.Verified
 	}
-	d.body = h.shared.budget.Open(h.bodyLimits())
+	d.body = h.budget().Open(h.bodyLimits())
 	err := d.body.Fill(h.bodySource(d))
 	switch {
 	case errors.Is(err, body.ErrTooLarge), isTooLarge(err):
@@ -140,14 +141,14 @@ func (h *Handler) readBody(d *delivery) verdict.Verdict {
 	case err != nil:
 		return verdict.BodyIncomplete
 	}
-	d.record.complete = true
+	d.found.complete = true
 	d.clearDeadline()
 	return verdict.Verified
 }
 
 func (h *Handler) checkSignature(d *delivery) verdict.Verdict {
 	parts := d.body.Parts()
-	if d.verifiedBy(d.keys, parts) || d.verifiedBy(h.keyring.lookAgain(h.now()), parts) {
+	if d.verifiedBy(d.keys, parts) || d.verifiedBy(h.keyring.lookAgain(d.keys, h.now()), parts) {
 		return verdict.Verified
 	}
 	return verdict.BadSignature
@@ -156,7 +157,7 @@ func (h *Handler) checkSignature(d *delivery) verdict.Verdict {
 func (d *delivery) verifiedBy(keys []resolvedSecret, parts [][]byte) bool {
 	for _, secret := range keys {
 		if secret.key.Verify(d.header.Signature, d.header.Timestamp, parts...) {
-			d.record.secret = secret.label
+			d.found.secret = secret.label
 			return true
 		}
 	}

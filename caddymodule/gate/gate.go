@@ -92,8 +92,8 @@ type Handler struct {
 	Monitor bool `json:"monitor,omitempty"`
 
 	// How logs call this gate. Gates of one name share `max_buffered`. In a
-	// Caddyfile the default is `gate-1`, `gate-2`, … in the order of the file;
-	// in JSON it is `gate`.
+	// Caddyfile the default is `gate-1`, `gate-2`, … in the order of the file
+	// (`route-gate-1`, … in named routes); in JSON it is `gate`.
 	Name string `json:"name,omitempty"`
 
 	logger  *zap.Logger // for the gate itself
@@ -114,7 +114,10 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // shared is what the gates of one name have in common, in all configs that are
 // loaded at the moment.
 type shared struct {
-	budget body.Budget
+	enforcing body.Budget
+
+	// Monitored bodies have no deadline and can't give way, so they don't share.
+	monitoring body.Budget
 }
 
 // Destruct implements [caddy.Destructor].
@@ -127,7 +130,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.setDefaults()
 	h.logger = ctx.Logger().With(zap.String("gate", h.Name))
 	h.log = sampled(h.logger)
-	if err := h.validateOptions(); err != nil {
+	if err := h.validate(); err != nil {
 		return fmt.Errorf("twenty_webhook: %w", err)
 	}
 	if err := h.provisionSecrets(); err != nil {
@@ -169,7 +172,10 @@ func setDefault[T comparable](option *T, value T) {
 	}
 }
 
-func (h *Handler) validateOptions() error {
+// validate finds what is wrong whatever the machine: it looks at no variable and
+// no file. Options that were left out count as their defaults.
+func (h Handler) validate() error {
+	h.setDefaults()
 	if !labelPattern.MatchString(h.Name) {
 		return fmt.Errorf("name %q is not one of [a-z0-9_-], at most 32 long", h.Name)
 	}
@@ -185,10 +191,13 @@ func (h *Handler) validateOptions() error {
 			return fmt.Errorf("%s is negative: leave it out for its default", name)
 		}
 	}
+	if h.MaxBody > maxSize || h.MaxBuffered > maxSize {
+		return fmt.Errorf("max_body and max_buffered can't be more than 1TiB")
+	}
 	if h.MaxBuffered < h.MaxBody {
 		return fmt.Errorf("max_buffered (%d bytes) is smaller than max_body (%d bytes), so the largest body would never have room: raise it, or lower max_body", h.MaxBuffered, h.MaxBody)
 	}
-	return nil
+	return validateSecrets(h.Secrets)
 }
 
 // Cleanup undoes Provision. Requests may outlive it, and hold what they use.
@@ -208,6 +217,13 @@ func (h *Handler) now() time.Time { return h.clock() }
 
 func (h *Handler) limits() signature.Limits {
 	return signature.Limits{MaxAge: time.Duration(h.MaxAge), MaxFuture: time.Duration(h.MaxFuture)}
+}
+
+func (h *Handler) budget() *body.Budget {
+	if h.Monitor {
+		return &h.shared.monitoring
+	}
+	return &h.shared.enforcing
 }
 
 func (h *Handler) bodyLimits() body.Limits {

@@ -52,7 +52,7 @@ func (d *delivery) clearDeadline() {
 // connection is to close. HTTP/2 and HTTP/3 end the one stream by themselves,
 // and there the header would end the connection for everybody on it.
 func (d *delivery) abandonBody() {
-	if d.r.ProtoMajor != 1 || d.record.complete || d.r.ContentLength == 0 {
+	if d.r.ProtoMajor != 1 || d.found.complete || d.r.ContentLength == 0 {
 		return
 	}
 	d.w.Header().Set("Connection", "close")

@@ -34,17 +34,17 @@ var refusals = func() map[verdict.Verdict]string {
 }()
 
 func (h *Handler) logRefusal(d *delivery) {
-	message := refusals[d.record.verdict]
+	message := refusals[d.found.verdict]
 	if h.Monitor {
-		message = "would refuse: " + d.record.verdict.String()
+		message = "would refuse: " + d.found.verdict.String()
 	}
 	if entry := h.log.Check(zapcore.WarnLevel, message); entry != nil {
-		entry.Write(append(d.fields(), zap.Int("status", d.record.verdict.Status()), zap.String("hint", h.hint(d)))...)
+		entry.Write(append(d.fields(), zap.Int("status", d.found.verdict.Status()), zap.String("hint", h.hint(d)))...)
 	}
 }
 
 func (h *Handler) logDelivered(d *delivery, result outcome, err error, senderGone bool) {
-	level, message := zapcore.DebugLevel, d.record.verdict.String()
+	level, message := zapcore.DebugLevel, d.found.verdict.String()
 	if !result.taken() {
 		level, message = zapcore.WarnLevel, message+", but the upstream did not take it"
 	}
@@ -71,14 +71,14 @@ func (d *delivery) fields() []zap.Field {
 	clientIP, _ := caddyhttp.GetVar(d.r.Context(), caddyhttp.ClientIPVarKey).(string)
 	fields := make([]zap.Field, 0, 10)
 	fields = append(fields,
-		zap.String("verdict", d.record.verdict.String()),
+		zap.String("verdict", d.found.verdict.String()),
 		zap.String("client_ip", clientIP),
 		zap.Int64("bytes", d.size()))
-	if d.record.hasAge {
-		fields = append(fields, zap.Int64("age_ms", d.record.age))
+	if d.found.hasAge {
+		fields = append(fields, zap.Int64("age_ms", d.found.age))
 	}
-	if d.record.secret != "" {
-		fields = append(fields, zap.String("secret", d.record.secret))
+	if d.found.secret != "" {
+		fields = append(fields, zap.String("secret", d.found.secret))
 	}
 	return fields
 }

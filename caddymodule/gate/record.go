@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/twentygate/twentygate/caddymodule/gate/body"
 	"github.com/twentygate/twentygate/caddymodule/verdict"
@@ -17,38 +16,50 @@ import (
 
 const (
 	placeholderPrefix = "http.twenty_webhook."
-	recordVar         = "twenty_webhook"
+
+	// recordKey is where the record itself is kept. It is not documented, and
+	// tells the verdict to whoever asks.
+	recordKey = placeholderPrefix + "record"
 )
 
-// record is what placeholders tell of a request. It outlives the handler: error
-// routes and logs ask it afterwards. A second gate on the same request writes
-// into the same record, so that the last word is the one that is told.
-type record struct {
+// finding is what one gate found of a request.
+type finding struct {
 	verdict  verdict.Verdict
 	age      int64
 	hasAge   bool
 	secret   string
-	complete bool
+	complete bool         // the body came to its end
 	verified *body.Buffer // set once the body is verified
 	id       string
 }
 
-// String keeps the body out of {vars.twenty_webhook}.
-func (rec *record) String() string { return rec.verdict.String() }
+// record is what placeholders tell of a request. It outlives the handler: error
+// routes and logs ask it afterwards. Of several gates on one request's way the
+// last has the word.
+type record struct {
+	request context.Context // the request's own, which the first gate saw
+	latest  *finding
+}
+
+// String keeps everything but the verdict out of what is printed.
+func (rec *record) String() string { return rec.latest.verdict.String() }
 
 // recordOf returns the request's record, and makes one at the first gate.
 func recordOf(r *http.Request) *record {
-	ctx := r.Context()
-	if rec, ok := caddyhttp.GetVar(ctx, recordVar).(*record); ok {
-		*rec = record{}
-		return rec
+	repl := replacerOf(r)
+	if known, ok := repl.Get(recordKey); ok {
+		if rec, ok := known.(*record); ok {
+			return rec
+		}
 	}
-	rec := &record{}
-	caddyhttp.SetVar(ctx, recordVar, rec)
-	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Map(rec.placeholder)
-	}
+	rec := &record{request: r.Context(), latest: &finding{}}
+	repl.Set(recordKey, rec)
+	repl.Map(rec.placeholder)
 	return rec
+}
+
+func replacerOf(r *http.Request) *caddy.Replacer {
+	return r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 }
 
 func (rec *record) placeholder(key string) (any, bool) {
@@ -56,30 +67,31 @@ func (rec *record) placeholder(key string) (any, bool) {
 	if !ok {
 		return nil, false
 	}
+	found := rec.latest
 	switch name {
 	case "verdict":
-		return rec.verdict.String(), true
+		return found.verdict.String(), true
 	case "age":
-		if !rec.hasAge {
+		if !found.hasAge {
 			return "", true
 		}
-		return strconv.FormatInt(rec.age, 10), true
+		return strconv.FormatInt(found.age, 10), true
 	case "secret":
-		return rec.secret, true
+		return found.secret, true
 	case "delivery_id":
-		return rec.deliveryID(), true
+		return found.deliveryID(), true
 	}
 	return nil, false
 }
 
-func (rec *record) deliveryID() string {
-	if rec.id == "" && rec.verified != nil {
+func (f *finding) deliveryID() string {
+	if f.id == "" && f.verified != nil {
 		hash := sha256.New()
-		if rec.verified.Hash(hash) {
-			rec.id = hex.EncodeToString(hash.Sum(nil))
+		if f.verified.Hash(hash) {
+			f.id = hex.EncodeToString(hash.Sum(nil))
 		}
 	}
-	return rec.id
+	return f.id
 }
 
 // leave gives the body's memory back. A verified one is kept until the request
@@ -90,11 +102,11 @@ func (d *delivery) leave() {
 	if d.body == nil || d.adopted {
 		return
 	}
-	ctx := d.r.Context()
-	if d.record.verified == nil || ctx.Done() == nil || ctx.Err() != nil {
-		d.record.deliveryID()
+	request := d.record.request
+	if d.found.verified == nil || request.Done() == nil || request.Err() != nil {
+		d.found.deliveryID()
 		d.body.Release()
 		return
 	}
-	context.AfterFunc(ctx, d.body.Release)
+	context.AfterFunc(request, d.body.Release)
 }

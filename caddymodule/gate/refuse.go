@@ -22,7 +22,7 @@ const retryAfter = "1"
 
 // refuse answers a delivery that did not pass, and tells the operator why.
 func (h *Handler) refuse(d *delivery) error {
-	found := d.record.verdict
+	found := d.found.verdict
 	switch found {
 	case verdict.MethodNotAllowed:
 		d.w.Header().Set("Allow", http.MethodPost)
@@ -36,7 +36,7 @@ func (h *Handler) refuse(d *delivery) error {
 
 // hint says what happened and what to do about it, in words for a person.
 func (h *Handler) hint(d *delivery) string {
-	found := d.record.verdict
+	found := d.found.verdict
 	if d.detail != "" {
 		return d.detail
 	}

@@ -85,19 +85,15 @@ func (f *secretFile) current() *signature.Key {
 	return f.key.Load()
 }
 
-// lookAgain looks at the file ahead of time, at most once a second, and
-// returns the key if that changed it.
+// lookAgain looks at the file ahead of time, at most once a second, and returns
+// the key in use. It waits for a look that somebody else has begun.
 func (f *secretFile) lookAgain() *signature.Key {
-	before := f.key.Load()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.due(&f.extra) {
-		f.mu.Lock()
 		f.look()
-		f.mu.Unlock()
 	}
-	if key := f.key.Load(); key != before {
-		return key
-	}
-	return nil
+	return f.key.Load()
 }
 
 // due reports whether a look is due, and if so counts it as taken.

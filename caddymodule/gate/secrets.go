@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,37 +88,67 @@ var (
 	errNoSecret = errors.New("no usable secret")
 )
 
+// validateSecrets finds what is wrong with secrets before any is resolved.
+func validateSecrets(secrets []Secret) error {
+	if len(secrets) == 0 {
+		return fmt.Errorf("%w is configured: add 'secret {env.TWENTY_WEBHOOK_SECRET}', or a secret_file", errNoSecret)
+	}
+	if len(secrets) > maxSecrets {
+		return fmt.Errorf("%d secrets are configured, and at most %d are allowed, since each costs a pass over every forged body: remove those that have ended", len(secrets), maxSecrets)
+	}
+	labels := make(map[string]bool)
+	for i, s := range secrets {
+		label := s.labelAt(i)
+		switch {
+		case !labelPattern.MatchString(label):
+			return fmt.Errorf("the label of secret %d is not one of [a-z0-9_-], at most 32 long", i+1)
+		case labels[label]:
+			return fmt.Errorf("two secrets have the label %s: give each its own", label)
+		case s.Value != "" && s.File != "":
+			return fmt.Errorf("%s has both a value and a file: give one of the two", label)
+		}
+		labels[label] = true
+		if err := s.validatePlaceholders(label); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Secret) labelAt(index int) string {
+	if s.Label != "" {
+		return s.Label
+	}
+	return fmt.Sprintf("secret-%d", index+1)
+}
+
+func (s Secret) validatePlaceholders(label string) error {
+	for _, match := range placeholderPattern.FindAllStringSubmatch(s.File, -1) {
+		if placeholderKind(match[1]) != placeholderAtLoad {
+			return fmt.Errorf("secret_file of %s holds a placeholder that is not {env.NAME}: its path is resolved once, at load", label)
+		}
+	}
+	for _, match := range placeholderPattern.FindAllStringSubmatch(s.Value, -1) {
+		switch kind := placeholderKind(match[1]); {
+		case kind == placeholderRefused:
+			return refusePlaceholder(label, match[1])
+		case kind == placeholderPerRequest && match[0] != s.Value:
+			return fmt.Errorf("%s mixes text with a placeholder that is resolved for each delivery: make it the placeholder alone; a secret that itself has braces goes into a secret_file", label)
+		}
+	}
+	return nil
+}
+
 // provisionSecrets resolves the configured secrets. One that can't be resolved
 // is a warning as long as another can: a gate that starts with one secret of
 // two loses fewer deliveries than a gate that does not start.
 func (h *Handler) provisionSecrets() error {
-	if len(h.Secrets) == 0 {
-		return fmt.Errorf("%w is configured: add 'secret {env.TWENTY_WEBHOOK_SECRET}', or a secret_file", errNoSecret)
-	}
-	if len(h.Secrets) > maxSecrets {
-		return fmt.Errorf("%d secrets are configured, and at most %d are allowed, since each costs a pass over every forged body: remove those that have ended", len(h.Secrets), maxSecrets)
-	}
 	now := h.now()
-	labels := make(map[string]bool)
 	var problems []error
 	usable := 0
 	for i, config := range h.Secrets {
-		s := &secret{label: config.Label, until: config.Until}
-		if s.label == "" {
-			s.label = fmt.Sprintf("secret-%d", i+1)
-		}
-		if !labelPattern.MatchString(s.label) {
-			return fmt.Errorf("the label of secret %d is not one of [a-z0-9_-], at most 32 long", i+1)
-		}
-		if labels[s.label] {
-			return fmt.Errorf("two secrets have the label %s: give each its own", s.label)
-		}
-		labels[s.label] = true
-
+		s := &secret{label: config.labelAt(i), until: config.Until}
 		err := h.resolveSecret(s, config)
-		if errors.As(err, new(configError)) {
-			return err
-		}
 		switch {
 		case s.ended(now):
 			h.logger.Warn("a secret has ended: remove its line",
@@ -161,38 +192,22 @@ func joined(problems []error) error {
 // a config may name the variable and the file, and be given one of them.
 type notSetError struct{ error }
 
-// configError is a mistake in the config, as opposed to a secret that is not
-// there now.
-type configError struct{ error }
-
 func (h *Handler) resolveSecret(s *secret, config Secret) error {
-	switch {
-	case config.Value != "" && config.File != "":
-		return configError{fmt.Errorf("%s has both a value and a file: give one of the two", s.label)}
-	case config.File != "":
+	if config.File != "" {
 		return h.resolveFile(s, config.File)
-	case config.Value == "":
+	}
+	if config.Value == "" {
 		return fmt.Errorf("%s is empty: give it a value, or use secret_file", s.label)
 	}
-
 	names := placeholderPattern.FindAllStringSubmatch(config.Value, -1)
-	for _, match := range names {
-		switch placeholderKind(match[1]) {
-		case placeholderRefused:
-			return configError{refusePlaceholder(s, match[1])}
-		case placeholderPerRequest:
-			if match[0] != config.Value {
-				return configError{fmt.Errorf("%s mixes text with a placeholder that is resolved for each delivery: make it the placeholder alone; a secret that itself has braces goes into a secret_file", s.label)}
-			}
-			s.template = config.Value
-			if variable, ok := strings.CutPrefix(match[1], "vars."); ok {
-				// The short form is the Caddyfile's; JSON is not expanded.
-				s.template = "{http.vars." + variable + "}"
-			}
-			return nil
+	if len(names) == 1 && placeholderKind(names[0][1]) == placeholderPerRequest {
+		s.template = config.Value
+		if variable, ok := strings.CutPrefix(names[0][1], "vars."); ok {
+			// The short form is the Caddyfile's; JSON is not expanded.
+			s.template = "{http.vars." + variable + "}"
 		}
+		return nil
 	}
-
 	value, err := caddy.NewReplacer().ReplaceOrErr(config.Value, true, true)
 	switch {
 	case err != nil && isUnset(names):
@@ -223,11 +238,6 @@ func isUnset(names [][]string) bool {
 }
 
 func (h *Handler) resolveFile(s *secret, path string) error {
-	for _, match := range placeholderPattern.FindAllStringSubmatch(path, -1) {
-		if placeholderKind(match[1]) != placeholderAtLoad {
-			return configError{fmt.Errorf("secret_file of %s holds a placeholder that is not {env.NAME}: its path is resolved once, at load", s.label)}
-		}
-	}
 	resolved := caddy.NewReplacer().ReplaceAll(path, "")
 	if resolved == "" {
 		return notSetError{fmt.Errorf("secret_file %s names no file: set that variable, or remove the line", path)}
@@ -284,11 +294,11 @@ func placeholderKind(name string) kindOfPlaceholder {
 	return placeholderRefused
 }
 
-func refusePlaceholder(s *secret, name string) error {
+func refusePlaceholder(label, name string) error {
 	if strings.HasPrefix(name, "http.request.") || strings.HasPrefix(name, "http.vars.") || strings.HasPrefix(name, "vars.") {
 		return fmt.Errorf("secret {%s} is refused: its value comes from the caller, who would bring the key; use {env.NAME}, secret_file, {vars.NAME} or an output of map", name)
 	}
-	return fmt.Errorf("%s holds a placeholder that can't be a secret: use {env.NAME}, secret_file, {vars.NAME} or an output of map; a secret that itself has braces goes into a secret_file", s.label)
+	return fmt.Errorf("%s holds a placeholder that can't be a secret: use {env.NAME}, secret_file, {vars.NAME} or an output of map; a secret that itself has braces goes into a secret_file", label)
 }
 
 // sourceOf names where a secret comes from without quoting a literal one.
@@ -343,15 +353,16 @@ func (s *secret) keyFor(repl *caddy.Replacer) *signature.Key {
 }
 
 // lookAgain reads the secret files once more, ahead of their time, and returns
-// the keys that this brought.
-func (k *keyring) lookAgain(now time.Time) []resolvedSecret {
+// the keys that were not among those tried.
+func (k *keyring) lookAgain(tried []resolvedSecret, now time.Time) []resolvedSecret {
 	var keys []resolvedSecret
 	for _, s := range k.secrets {
 		if s.file == nil || s.ended(now) {
 			continue
 		}
-		if key := s.file.lookAgain(); key != nil {
-			keys = append(keys, resolvedSecret{s.label, key})
+		found := resolvedSecret{s.label, s.file.lookAgain()}
+		if found.key != nil && !slices.Contains(tried, found) {
+			keys = append(keys, found)
 		}
 	}
 	return keys
