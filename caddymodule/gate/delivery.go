@@ -27,6 +27,7 @@ type delivery struct {
 
 	body    *body.Buffer
 	adopted bool // the body is an earlier gate's, who also releases it
+	patient *patientBody
 }
 
 // ServeHTTP takes one delivery from its arrival to the next handler.
@@ -128,6 +129,10 @@ func (h *Handler) readBody(d *delivery) verdict.Verdict {
 	if d.body = body.Of(d.r.Body); d.body != nil {
 		d.adopted, d.found.complete = true, true
 		return verdict.Verified
+	}
+	if h.Monitor && d.r.ContentLength != 0 {
+		d.patient = newPatientBody(d.r.Body, time.Duration(h.BodyTimeout))
+		d.r.Body = d.patient
 	}
 	d.body = h.budget().Open(h.bodyLimits())
 	err := d.body.Fill(h.bodySource(d))

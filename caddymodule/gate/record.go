@@ -99,6 +99,9 @@ func (f *finding) deliveryID() string {
 // The request is over when its context is, which a sender that hung up has
 // ended before: then the id is made now.
 func (d *delivery) leave() {
+	if d.patient != nil {
+		d.patient.end(d.w)
+	}
 	if d.body == nil || d.adopted {
 		return
 	}

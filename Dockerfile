@@ -1,0 +1,25 @@
+# The gate as a container: two environment variables are all it takes,
+# TWENTY_WEBHOOK_SECRET (or TWENTY_WEBHOOK_SECRET_FILE) and UPSTREAM.
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/twentygate ./cmd/twentygate
+# Caddy's own state (its certificates) goes to /data; everything else is
+# read-only.
+RUN mkdir -p /out/data
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/twentygate /usr/bin/twentygate
+COPY --from=build /src/Caddyfile.example /etc/twentygate/Caddyfile
+COPY --from=build --chown=65532:65532 /out/data /data
+ENV XDG_CONFIG_HOME=/data XDG_DATA_HOME=/data HOME=/data
+USER 65532:65532
+EXPOSE 8080
+# Caddy ends deliveries under way within the gate's deliver_timeout (60 s), so
+# give it longer than that to stop.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/twentygate"]
+CMD ["run", "--config", "/etc/twentygate/Caddyfile", "--adapter", "caddyfile"]

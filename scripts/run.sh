@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Starts the gate of Caddyfile.example in front of its stand-in receiver, posts
+# one genuine and one tampered delivery, and goes on serving.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+binary=${1:?usage: scripts/run.sh <binary>}
+
+for tool in curl openssl; do
+	command -v "$tool" >/dev/null || { echo "this demonstration needs $tool" >&2; exit 1; }
+done
+
+export GATE_ADDRESS=${GATE_ADDRESS:-127.0.0.1:8080}
+# An address of its own, so that a Caddy that runs already does not mind.
+export ADMIN_ADDRESS=${ADMIN_ADDRESS:-127.0.0.1:20190}
+if [ -z "${TWENTY_WEBHOOK_SECRET:-}${TWENTY_WEBHOOK_SECRET_FILE:-}" ]; then
+	TWENTY_WEBHOOK_SECRET=$(openssl rand -hex 32)
+fi
+TWENTY_WEBHOOK_SECRET=${TWENTY_WEBHOOK_SECRET:-$(cat "${TWENTY_WEBHOOK_SECRET_FILE:-/dev/null}")}
+export TWENTY_WEBHOOK_SECRET
+
+# A name without a host, such as :8080, is reached on loopback.
+url=http://${GATE_ADDRESS/#:/127.0.0.1:}
+
+"$binary" run --config Caddyfile.example --adapter caddyfile &
+gate=$!
+trap 'kill "$gate" 2>/dev/null || true; wait "$gate" 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
+
+for _ in $(seq 100); do
+	curl -fsS -o /dev/null "$url/healthz" 2>/dev/null && break
+	kill -0 "$gate" 2>/dev/null || { echo "the gate did not start; the last line above says why" >&2; exit 1; }
+	sleep 0.1
+done
+
+sign() { # <timestamp> <body>
+	printf '%s:%s' "$1" "$2" | openssl dgst -sha256 -hmac "$TWENTY_WEBHOOK_SECRET" | sed 's/.* //'
+}
+post() { # <timestamp> <signature> <body>
+	curl -sS -o /dev/null -w '%{http_code}' "$url/" \
+		-H 'Content-Type: application/json' \
+		-H "X-Twenty-Webhook-Timestamp: $1" \
+		-H "X-Twenty-Webhook-Signature: $2" \
+		--data-binary "$3"
+}
+
+body='{"eventName":"person.created","record":{"name":"Alice"}}'
+timestamp=$(($(date +%s) * 1000))
+genuine=$(post "$timestamp" "$(sign "$timestamp" "$body")" "$body")
+tampered=$(post "$timestamp" "$(sign "$timestamp" "$body")" "${body/Alice/Mallory}")
+[ "$genuine" = 200 ] && [ "$tampered" = 401 ] || {
+	echo "the gate answered $genuine and $tampered where 200 and 401 were due" >&2
+	exit 1
+}
+
+cat <<END
+
+  a genuine delivery     $genuine   the receiver got it
+  the same, tampered     $tampered   the receiver got nothing; the log above says why
+
+The gate listens on $url and goes on serving; Ctrl-C ends it.
+Send one of your own, from another terminal:
+
+  export TWENTY_WEBHOOK_SECRET=$TWENTY_WEBHOOK_SECRET
+  timestamp=\$((\$(date +%s) * 1000))
+  body='{"eventName":"person.created"}'
+  signature=\$(printf '%s:%s' "\$timestamp" "\$body" | openssl dgst -sha256 -hmac "\$TWENTY_WEBHOOK_SECRET" | sed 's/.* //')
+  curl -i $url/ -H "X-Twenty-Webhook-Timestamp: \$timestamp" -H "X-Twenty-Webhook-Signature: \$signature" --data-binary "\$body"
+
+END
+wait "$gate"
