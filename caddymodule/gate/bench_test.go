@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
@@ -44,6 +45,7 @@ type benchRequest struct {
 	body    *bytes.Reader
 	length  int64
 	w       *nullWriter
+	end     context.CancelFunc // of the one before
 }
 
 func newBenchRequest(body []byte, change func(*http.Request)) *benchRequest {
@@ -51,12 +53,16 @@ func newBenchRequest(body []byte, change func(*http.Request)) *benchRequest {
 	if change != nil {
 		change(r)
 	}
-	return &benchRequest{request: r, body: bytes.NewReader(body), length: r.ContentLength, w: &nullWriter{http.Header{}}}
+	return &benchRequest{request: r, body: bytes.NewReader(body), length: r.ContentLength, w: &nullWriter{http.Header{}}, end: func() {}}
 }
 
-// fresh prepares the request as the server does before each.
+// fresh prepares the request as the server does before each, whose context ends
+// with it: the gate holds a body until then.
 func (r *benchRequest) fresh() *http.Request {
-	copied := *r.request
+	r.end()
+	ctx, end := context.WithCancel(context.Background())
+	r.end = end
+	copied := *r.request.WithContext(ctx)
 	_, _ = r.body.Seek(0, io.SeekStart)
 	copied.Body, copied.ContentLength = io.NopCloser(r.body), r.length
 	clear(r.w.header)

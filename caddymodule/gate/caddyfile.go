@@ -174,7 +174,7 @@ func parseDuration(d *caddyfile.Dispenser, option string, into *caddy.Duration) 
 	}
 	duration, err := caddy.ParseDuration(text)
 	if err != nil {
-		return d.Errf("%s is not a duration such as 5m: %v", option, err)
+		return d.Errf("%s is not a duration such as 5m, 90s or 1d", option)
 	}
 	if duration <= 0 {
 		return d.Errf("%s must be longer than 0: leave it out for its default", option)
@@ -190,7 +190,7 @@ func parseSize(d *caddyfile.Dispenser, option string, into *int64) error {
 	}
 	size, err := humanize.ParseBytes(text)
 	if err != nil {
-		return d.Errf("%s is not a size such as 10MiB: %v", option, err)
+		return d.Errf("%s is not a size such as 10MiB", option)
 	}
 	if size == 0 || size > maxSize {
 		return d.Errf("%s must be more than 0 and at most 1TiB: leave it out for its default", option)

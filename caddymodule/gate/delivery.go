@@ -23,7 +23,6 @@ type delivery struct {
 
 	header signature.Header
 	keys   []resolvedSecret
-	detail string // what the hint says beyond the verdict
 
 	body    *body.Buffer
 	adopted bool // the body is an earlier gate's, who also releases it
@@ -105,10 +104,8 @@ func (h *Handler) checkFreshness(d *delivery) verdict.Verdict {
 	d.found.age, d.found.hasAge = d.header.Timestamp.AgeMillis(now), true
 	switch err := h.limits().Check(d.header.Timestamp, now); {
 	case errors.Is(err, signature.ErrStale):
-		d.detail = h.explainAge(d.header.Timestamp, now)
 		return verdict.Stale
 	case err != nil:
-		d.detail = h.explainAge(d.header.Timestamp, now)
 		return verdict.Future
 	}
 	return verdict.Verified

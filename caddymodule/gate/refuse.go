@@ -37,11 +37,10 @@ func (h *Handler) refuse(d *delivery) error {
 // hint says what happened and what to do about it, in words for a person.
 func (h *Handler) hint(d *delivery) string {
 	found := d.found.verdict
-	if d.detail != "" {
-		return d.detail
-	}
 	detail := found.Meaning()
 	switch found {
+	case verdict.Stale, verdict.Future:
+		return h.explainAge(d)
 	case verdict.BodyTooLarge:
 		detail = fmt.Sprintf("the body is over max_body (%d bytes)", h.MaxBody)
 	case verdict.BodyTimeout:
@@ -63,16 +62,17 @@ func (h *Handler) hint(d *delivery) string {
 
 // explainAge tells which clock is off, and by how much, or that the timestamp
 // is in the wrong unit.
-func (h *Handler) explainAge(t signature.Timestamp, now time.Time) string {
-	limits := h.limits()
+func (h *Handler) explainAge(d *delivery) string {
+	limits, t := h.limits(), d.header.Timestamp
+	now := time.UnixMilli(int64(t) + d.found.age)
 	if seconds := signature.Timestamp(int64(t) * 1000); t > 0 && t < 1e11 && limits.Check(seconds, now) == nil {
 		return "the timestamp is in seconds, and Twenty sends milliseconds: the sender is not Twenty; if it is yours, sign milliseconds"
 	}
-	if age := rounded(t.Age(now)); age < 0 {
+	age := rounded(t.Age(now))
+	if d.found.verdict == verdict.Future {
 		return fmt.Sprintf("the sender's clock is %v ahead of this machine's, and max_future allows %v: check NTP on both, or raise max_future", -age, limits.MaxFuture)
-	} else {
-		return fmt.Sprintf("the delivery is %v old, and max_age allows %v: check NTP on both machines, or raise max_age if deliveries are held up that long; otherwise it is an old capture", age, limits.MaxAge)
 	}
+	return fmt.Sprintf("the delivery is %v old, and max_age allows %v: check NTP on both machines, or raise max_age if deliveries are held up that long; otherwise it is an old capture", age, limits.MaxAge)
 }
 
 // rounded cuts a duration to what a person reads.

@@ -128,6 +128,9 @@ func (s Secret) validatePlaceholders(label string) error {
 			return fmt.Errorf("secret_file of %s holds a placeholder that is not {env.NAME}: its path is resolved once, at load", label)
 		}
 	}
+	if strings.Contains(s.Value, `\{`) || strings.Contains(s.Value, `\}`) {
+		return fmt.Errorf("%s holds a backslash before a brace, which Caddy would drop: put that secret into a secret_file", label)
+	}
 	for _, match := range placeholderPattern.FindAllStringSubmatch(s.Value, -1) {
 		switch kind := placeholderKind(match[1]); {
 		case kind == placeholderRefused:
@@ -218,7 +221,7 @@ func (h *Handler) resolveSecret(s *secret, config Secret) error {
 		return fmt.Errorf("secret %s is empty: give it a value, or use secret_file", sourceOf(config.Value, s.label))
 	}
 	if len(names) == 0 {
-		h.logger.Warn("a secret stands literally in the config, and so in the config dump of the admin endpoint: use {env.NAME} or secret_file",
+		h.logger.Warn("a secret stands literally in the config, and so in the config dump of the admin endpoint and in debug logs: use {env.NAME} or secret_file",
 			zap.String("secret", s.label))
 	}
 	return h.useValue(s, []byte(value))
@@ -342,7 +345,7 @@ func (s *secret) keyFor(repl *caddy.Replacer) *signature.Key {
 	value := repl.ReplaceKnown(s.template, "")
 	// An unknown placeholder stays as it is. And a map with a regular expression leaves {env.X} in its output as that
 	// text, which everybody knows.
-	if placeholderPattern.MatchString(value) {
+	if placeholderPattern.MatchString(value) || strings.TrimSpace(value) == "" {
 		return nil
 	}
 	key, err := signature.NewKey([]byte(value))

@@ -172,6 +172,20 @@ func TestOwnVariableIsNoSecret(t *testing.T) {
 	}
 }
 
+// TestBlankVariableIsNoSecret: what is refused at load is no secret for one
+// delivery either.
+func TestBlankVariableIsNoSecret(t *testing.T) {
+	h, _ := newGate(t, func(h *Handler) { h.Secrets = []Secret{{Value: "{vars.tenant}"}} })
+	for _, blank := range []string{"", " ", "\t\n"} {
+		next := &upstream{}
+		r := sign(newDelivery([]byte(testPayload), testNow), blank, []byte(testPayload), testNow)
+		_, r, _ = pass(chainWithVar(h, "tenant", blank), r, next)
+		if got := placeholder(r, "verdict"); got != "no_secret" || next.calls > 0 {
+			t.Errorf("with the secret %q the verdict is %s, and the next handler was called %d times", blank, got, next.calls)
+		}
+	}
+}
+
 // chainWithVar is a gate behind a `vars` directive.
 func chainWithVar(h *Handler, name string, value any) caddyhttp.MiddlewareHandler {
 	return middleware(func(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

@@ -34,12 +34,25 @@ var DefaultLimits = Limits{MaxAge: 5 * time.Minute, MaxFuture: 5 * time.Minute}
 func (l Limits) Check(t Timestamp, now time.Time) error {
 	switch age := t.AgeMillis(now); {
 	case age > l.MaxAge.Milliseconds():
-		return fmt.Errorf("%w: it is %v old, and %v is allowed", ErrStale, t.Age(now), l.MaxAge)
+		return &limitError{ErrStale, t.Age(now), l.MaxAge}
 	case -age > l.MaxFuture.Milliseconds():
-		return fmt.Errorf("%w: it is %v ahead, and %v is allowed", ErrFuture, -t.Age(now), l.MaxFuture)
+		return &limitError{ErrFuture, -t.Age(now), l.MaxFuture}
 	}
 	return nil
 }
+
+// limitError is put into words only when somebody reads it: under a flood of old
+// captures nobody does.
+type limitError struct {
+	sentinel     error
+	off, allowed time.Duration
+}
+
+func (e *limitError) Error() string {
+	return fmt.Sprintf("%v: it is off by %v, and %v is allowed", e.sentinel, e.off, e.allowed)
+}
+
+func (e *limitError) Unwrap() error { return e.sentinel }
 
 // AgeMillis returns how old the timestamp is, in milliseconds; it is negative
 // for one that lies ahead.
