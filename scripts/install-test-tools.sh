@@ -7,6 +7,8 @@ declare -A package_of=(
 	[npm]=npm
 	[curl]=curl
 	[openssl]=openssl
+	[redis-server]=redis-server
+	[redis-sentinel]=redis-sentinel
 	[gcc]="gcc libc6-dev" # the race detector
 )
 
