@@ -31,9 +31,6 @@ func (o outcome) taken() bool {
 
 // deliver gives a verified delivery to the next handler.
 func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
-	underway.enter()
-	defer underway.leave()
-
 	d.found.verified = d.body
 	if !h.Monitor {
 		d.stripUnsigned()
@@ -42,7 +39,10 @@ func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
 	// Also when the next handler panics, as reverse_proxy does when the answer
 	// can't be copied to the end, the outcome is known by then.
 	result := outcome{status: http.StatusInternalServerError}
-	defer func() { h.logDelivered(d, result, err, sender.Err() != nil) }()
+	defer func() {
+		d.claims.end(result.taken())
+		h.logDelivered(d, result, err, sender.Err() != nil)
+	}()
 	return h.handOver(d.w, d.r, d.upstreamBody(h.Monitor), next, &result)
 }
 

@@ -23,6 +23,9 @@ type delivery struct {
 
 	header signature.Header
 	keys   []resolvedSecret
+	key    *signature.Key // the one that made the signature
+	claims claims
+	detail string // what the hint says beyond the verdict
 
 	body    *body.Buffer
 	adopted bool // the body is an earlier gate's, who also releases it
@@ -42,6 +45,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		(*Handler).readBody,
 		(*Handler).checkSignature,
 		(*Handler).checkFreshness, // a body dripped in slowly may be stale by now
+		(*Handler).claimDelivery,
 	} {
 		if d.found.verdict = check(h, d); d.found.verdict != verdict.Verified {
 			return h.turnAway(d, next)
@@ -53,6 +57,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *delivery {
 	d := &delivery{w: w, r: r, record: recordOf(r), found: &finding{}, arrived: h.now()}
 	d.record.latest = d.found
+	underway.enter()
+	h.guardUse.begin()
 	return d
 }
 
@@ -159,7 +165,7 @@ func (h *Handler) checkSignature(d *delivery) verdict.Verdict {
 func (d *delivery) verifiedBy(keys []resolvedSecret, parts [][]byte) bool {
 	for _, secret := range keys {
 		if secret.key.Verify(d.header.Signature, d.header.Timestamp, parts...) {
-			d.found.secret = secret.label
+			d.found.secret, d.key = secret.label, secret.key
 			return true
 		}
 	}

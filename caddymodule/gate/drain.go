@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// underway counts the deliveries that are with their next handlers, in the
+// underway counts the requests that are in the gates or behind them, in the
 // whole process: an exit concerns all of them, those of configs that are gone
 // included. Caddy waits for its servers, but a server forgets HTTP/2 streams
 // whose connection is gone.

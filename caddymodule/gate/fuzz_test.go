@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -71,7 +72,7 @@ func FuzzHandler(f *testing.F) {
 	f.Setenv(testSecretEnv, testSecret)
 	h := &Handler{
 		Name: "fuzz", Secrets: []Secret{{Value: "{env." + testSecretEnv + "}"}}, MaxBody: fuzzMaxBody,
-		clock: func() time.Time { return testNow },
+		clock: func() time.Time { return testNow }, ReplayRaw: json.RawMessage(`{"guard":"off"}`),
 	}
 	if err := h.Provision(newCaddyContext(f)); err != nil {
 		f.Fatal(err)

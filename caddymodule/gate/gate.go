@@ -1,11 +1,12 @@
-// Package gate is the Caddy handler `twenty_webhook`: it lets only genuine and
-// fresh deliveries of Twenty's webhooks through to the next handler.
+// Package gate is the Caddy handler `twenty_webhook`: it lets only genuine,
+// fresh and first-time deliveries of Twenty's webhooks through to the next handler.
 //
 // The way of one delivery, from arrival to upstream, is delivery.go.
 package gate
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/twentygate/twentygate/caddymodule/gate/body"
+	"github.com/twentygate/twentygate/caddymodule/replay"
 	"github.com/twentygate/twentygate/caddymodule/signature"
 )
 
@@ -31,7 +33,7 @@ const (
 	defaultDeliverTimeout = 60 * time.Second
 )
 
-// Handler lets through only genuine and fresh deliveries of
+// Handler lets through only genuine, fresh and first-time deliveries of
 // [Twenty](https://twenty.com)'s webhooks. It checks the signature over the
 // very bytes that came, judges the timestamp in milliseconds, and refuses
 // whatever it can't verify before a single byte reaches the next handler, which
@@ -79,12 +81,17 @@ type Handler struct {
 	// Default: 256 MiB.
 	MaxBuffered int64 `json:"max_buffered,omitempty"`
 
+	// Answer the same bytes under another signature with 200 instead of
+	// delivering them, for this long after the next handler took them: a worker
+	// of Twenty's that stalled posts its deliveries again. Default: off.
+	Dedupe caddy.Duration `json:"dedupe,omitempty"`
+
 	// How long the next handler may take with one delivery, also after the
 	// sender has hung up. Default: `60s`.
 	DeliverTimeout caddy.Duration `json:"deliver_timeout,omitempty"`
 
-	// What keeps a delivery from being let through twice. So far only
-	// `{"guard": "off"}`, which is also the default.
+	// What keeps a delivery from being let through twice. Default:
+	// `{"guard": "memory"}`.
 	ReplayRaw json.RawMessage `json:"replay,omitempty" caddy:"namespace=http.twenty_webhook.replay inline_key=guard"`
 
 	// Judge and report, but let everything through: for trying the gate in
@@ -101,6 +108,10 @@ type Handler struct {
 	clock   func() time.Time
 	keyring keyring
 	shared  *shared
+
+	// The replay guard, or nil for none.
+	guard    replay.Guard
+	guardUse *guardUse
 }
 
 // CaddyModule returns the Caddy module information.
@@ -135,6 +146,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	if err := h.provisionSecrets(); err != nil {
 		return fmt.Errorf("twenty_webhook: %w", err)
+	}
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return err
 	}
 	if err := h.provisionReplay(ctx); err != nil {
 		return fmt.Errorf("twenty_webhook: %w", err)
@@ -186,6 +200,7 @@ func (h Handler) validate() error {
 		"body_timeout":    int64(h.BodyTimeout),
 		"max_buffered":    h.MaxBuffered,
 		"deliver_timeout": int64(h.DeliverTimeout),
+		"dedupe":          int64(h.Dedupe),
 	} {
 		if value < 0 {
 			return fmt.Errorf("%s is negative: leave it out for its default", name)
@@ -203,13 +218,14 @@ func (h Handler) validate() error {
 // Cleanup undoes Provision. Requests may outlive it, and hold what they use.
 // When the process exits it waits for the deliveries under way.
 func (h *Handler) Cleanup() error {
-	if h.shared == nil {
-		return nil
-	}
-	if caddy.Exiting() {
+	if h.shared != nil && caddy.Exiting() {
 		underway.wait(time.Duration(h.DeliverTimeout), h.logger)
 	}
-	_, err := gates.Delete(h.Name)
+	err := h.guardUse.end()
+	if h.shared != nil {
+		_, leaving := gates.Delete(h.Name)
+		err = errors.Join(err, leaving)
+	}
 	return err
 }
 
@@ -241,6 +257,7 @@ func (h *Handler) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddDuration("body_timeout", time.Duration(h.BodyTimeout))
 	enc.AddInt64("max_buffered", h.MaxBuffered)
 	enc.AddDuration("deliver_timeout", time.Duration(h.DeliverTimeout))
+	enc.AddDuration("dedupe", time.Duration(h.Dedupe))
 	enc.AddBool("monitor", h.Monitor)
 	return nil
 }

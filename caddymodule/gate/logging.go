@@ -34,11 +34,14 @@ var refusals = func() map[verdict.Verdict]string {
 }()
 
 func (h *Handler) logRefusal(d *delivery) {
-	message := refusals[d.found.verdict]
-	if h.Monitor {
+	level, message := zapcore.WarnLevel, refusals[d.found.verdict]
+	switch {
+	case h.Monitor:
 		message = "would refuse: " + d.found.verdict.String()
+	case d.found.verdict == verdict.Duplicate:
+		level, message = zapcore.InfoLevel, "answered without delivering: duplicate"
 	}
-	if entry := h.log.Check(zapcore.WarnLevel, message); entry != nil {
+	if entry := h.log.Check(level, message); entry != nil {
 		entry.Write(append(d.fields(), zap.Int("status", d.found.verdict.Status()), zap.String("hint", h.hint(d)))...)
 	}
 }

@@ -32,7 +32,7 @@ func receiver(t *testing.T, answer http.HandlerFunc) (addr string, came <-chan *
 
 func accepts(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }
 
-const gateDirective = "\ttwenty_webhook {env." + testSecretEnv + "}\n"
+const gateDirective = "\ttwenty_webhook {env." + testSecretEnv + "} {\n\t\treplay off\n\t}\n"
 
 func TestProxyPassesOnTheVerifiedBytes(t *testing.T) {
 	addr, came := receiver(t, accepts)

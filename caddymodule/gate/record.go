@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/twentygate/twentygate/caddymodule/gate/body"
+	"github.com/twentygate/twentygate/caddymodule/replay"
 	"github.com/twentygate/twentygate/caddymodule/verdict"
 )
 
@@ -39,6 +41,22 @@ type finding struct {
 type record struct {
 	request context.Context // the request's own, which the first gate saw
 	latest  *finding
+	held    []heldClaim // by gates that the request has passed
+}
+
+// heldClaim is a signature that this very request has claimed. A later gate that
+// shares the guard must not take it for a replay.
+type heldClaim struct {
+	guard *processGuard
+	id    replay.ID
+}
+
+func (rec *record) hold(guard *processGuard, id replay.ID) {
+	rec.held = append(rec.held, heldClaim{guard, id})
+}
+
+func (rec *record) holds(guard *processGuard, id replay.ID) bool {
+	return slices.Contains(rec.held, heldClaim{guard, id})
 }
 
 // String keeps everything but the verdict out of what is printed.
@@ -94,11 +112,12 @@ func (f *finding) deliveryID() string {
 	return f.id
 }
 
-// leave gives the body's memory back. A verified one is kept until the request
+// leave ends the delivery's stay and gives the body's memory back. A verified one is kept until the request
 // is over, not only the handler, since a log may yet ask for the delivery's id.
 // The request is over when its context is, which a sender that hung up has
 // ended before: then the id is made now.
 func (d *delivery) leave() {
+	defer underway.leave()
 	if d.patient != nil {
 		d.patient.end(d.w)
 	}

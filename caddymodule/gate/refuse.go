@@ -24,6 +24,11 @@ const retryAfter = "1"
 func (h *Handler) refuse(d *delivery) error {
 	found := d.found.verdict
 	switch found {
+	case verdict.Duplicate:
+		// Not a refusal to its sender: the upstream has what it brought.
+		h.logRefusal(d)
+		d.w.WriteHeader(found.Status())
+		return nil
 	case verdict.MethodNotAllowed:
 		d.w.Header().Set("Allow", http.MethodPost)
 	case verdict.Overloaded:
@@ -37,6 +42,9 @@ func (h *Handler) refuse(d *delivery) error {
 // hint says what happened and what to do about it, in words for a person.
 func (h *Handler) hint(d *delivery) string {
 	found := d.found.verdict
+	if d.detail != "" {
+		return d.detail
+	}
 	detail := found.Meaning()
 	switch found {
 	case verdict.Stale, verdict.Future:

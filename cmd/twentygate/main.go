@@ -7,6 +7,7 @@ import (
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 	_ "github.com/twentygate/twentygate/caddymodule"
+	_ "github.com/twentygate/twentygate/caddymodule/replay/redis" // `replay redis`
 )
 
 func main() {

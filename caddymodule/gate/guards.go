@@ -1,0 +1,121 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"github.com/twentygate/twentygate/caddymodule/replay"
+	"github.com/twentygate/twentygate/caddymodule/replay/outages"
+)
+
+const defaultGuard = "default"
+
+// guards holds the memory guards of this process by name. They outlive config
+// reloads, and are freed when no config uses them.
+var guards = caddy.NewUsagePool()
+
+// processGuard is a memory guard, and what the configs that share it want of it.
+type processGuard struct {
+	name   string
+	memory *replay.Memory
+	logger atomic.Pointer[zap.Logger]
+
+	mu       sync.Mutex
+	uses     uint64
+	applied  uint64 // the newest use whose settings count
+	config   *prometheus.Registry
+	settings string
+}
+
+// guardUse is one gate's use of a guard.
+type guardUse struct {
+	process  *processGuard
+	number   uint64
+	provider replay.Provider
+	logger   *zap.Logger
+	release  func() // of what the guard holds for this gate's max_age
+	once     sync.Once
+}
+
+func newProcessGuard(name string) *processGuard {
+	g := &processGuard{name: name}
+	g.memory = replay.NewMemory(replay.Options{OnEvent: func(e replay.Event) {
+		if e.Kind == replay.EventJournalFailed {
+			outages.Count(g.name)
+		}
+		if logger := g.logger.Load(); logger != nil {
+			logEvent(logger.With(zap.String("guard", g.name)), e)
+		}
+	}})
+	return g
+}
+
+// Destruct implements [caddy.Destructor].
+func (g *processGuard) Destruct() error { return g.memory.Close() }
+
+// useGuard takes a share in the guard of this name, and the gate's settings
+// down. Gates of one config must agree on them; a config is told from the next
+// by its metrics registry, which each has its own.
+func useGuard(ctx caddy.Context, name string, provider replay.Provider, logger *zap.Logger) (*guardUse, error) {
+	state, _, err := guards.LoadOrNew(name, func() (caddy.Destructor, error) { return newProcessGuard(name), nil })
+	if err != nil {
+		return nil, err
+	}
+	g := state.(*processGuard)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	config, settings := ctx.GetMetricsRegistry(), provider.Settings()
+	if g.config == config && g.settings != settings {
+		_, err := guards.Delete(name)
+		return nil, errors.Join(fmt.Errorf("replay: two gates give the guard %q different settings: make them the same, or give one guard another name", name), err)
+	}
+	g.config, g.settings = config, settings
+	g.uses++
+	return &guardUse{process: g, number: g.uses, provider: provider, logger: logger}, nil
+}
+
+// retain has the guard hold its entries for a gate of this max_age.
+func (u *guardUse) retain(maxAge time.Duration) { u.release = u.process.memory.Retain(maxAge) }
+
+// end gives the share back. It is safe to call without one.
+func (u *guardUse) end() error {
+	if u == nil {
+		return nil
+	}
+	if u.release != nil {
+		u.release()
+	}
+	_, err := guards.Delete(u.process.name)
+	return err
+}
+
+// begin applies the gate's settings to the guard and starts it, at the gate's
+// first request: a config that is only validated, or fails to load, must change
+// nothing for the one that runs.
+func (u *guardUse) begin() {
+	if u == nil {
+		return
+	}
+	u.once.Do(func() {
+		g := u.process
+		g.mu.Lock()
+		if u.number > g.applied {
+			g.applied = u.number
+			g.logger.Store(u.logger)
+			// Other guards are made on top of this one, and leave it as it is.
+			if settings, ok := u.provider.(*ReplayMemory); ok {
+				g.memory.SetCapacity(settings.Capacity)
+				g.memory.SetJournal(settings.journal())
+			}
+		}
+		g.mu.Unlock()
+		g.memory.Start()
+	})
+}
