@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -54,31 +53,6 @@ type Secret struct {
 	Until time.Time `json:"until,omitzero"`
 }
 
-// secret is a [Secret] in use.
-type secret struct {
-	label string
-	until time.Time
-
-	// One of the three.
-	key      *signature.Key
-	file     *secretFile
-	template string // expanded for each delivery
-}
-
-// resolvedSecret is a key that one delivery may have been signed with.
-type resolvedSecret struct {
-	label string
-	key   *signature.Key
-}
-
-func (s *secret) ended(now time.Time) bool { return !s.until.IsZero() && !now.Before(s.until) }
-
-// keyring is what one gate verifies with.
-type keyring struct {
-	secrets []*secret
-	missing []string // labels of those that could not be resolved at load
-}
-
 var (
 	labelPattern = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 
@@ -87,60 +61,6 @@ var (
 
 	errNoSecret = errors.New("no usable secret")
 )
-
-// validateSecrets finds what is wrong with secrets before any is resolved.
-func validateSecrets(secrets []Secret) error {
-	if len(secrets) == 0 {
-		return fmt.Errorf("%w is configured: add 'secret {env.TWENTY_WEBHOOK_SECRET}', or a secret_file", errNoSecret)
-	}
-	if len(secrets) > maxSecrets {
-		return fmt.Errorf("%d secrets are configured, and at most %d are allowed, since each costs a pass over every forged body: remove those that have ended", len(secrets), maxSecrets)
-	}
-	labels := make(map[string]bool)
-	for i, s := range secrets {
-		label := s.labelAt(i)
-		switch {
-		case !labelPattern.MatchString(label):
-			return fmt.Errorf("the label of secret %d is not one of [a-z0-9_-], at most 32 long", i+1)
-		case labels[label]:
-			return fmt.Errorf("two secrets have the label %s: give each its own", label)
-		case s.Value != "" && s.File != "":
-			return fmt.Errorf("%s has both a value and a file: give one of the two", label)
-		}
-		labels[label] = true
-		if err := s.validatePlaceholders(label); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s Secret) labelAt(index int) string {
-	if s.Label != "" {
-		return s.Label
-	}
-	return fmt.Sprintf("secret-%d", index+1)
-}
-
-func (s Secret) validatePlaceholders(label string) error {
-	for _, match := range placeholderPattern.FindAllStringSubmatch(s.File, -1) {
-		if placeholderKind(match[1]) != placeholderAtLoad {
-			return fmt.Errorf("secret_file of %s holds a placeholder that is not {env.NAME}: its path is resolved once, at load", label)
-		}
-	}
-	if strings.Contains(s.Value, `\{`) || strings.Contains(s.Value, `\}`) {
-		return fmt.Errorf("%s holds a backslash before a brace, which Caddy would drop: put that secret into a secret_file", label)
-	}
-	for _, match := range placeholderPattern.FindAllStringSubmatch(s.Value, -1) {
-		switch kind := placeholderKind(match[1]); {
-		case kind == placeholderRefused:
-			return refusePlaceholder(label, match[1])
-		case kind == placeholderPerRequest && match[0] != s.Value:
-			return fmt.Errorf("%s mixes text with a placeholder that is resolved for each delivery: make it the placeholder alone; a secret that itself has braces goes into a secret_file", label)
-		}
-	}
-	return nil
-}
 
 // provisionSecrets resolves the configured secrets. One that can't be resolved
 // is a warning as long as another can: a gate that starts with one secret of
@@ -270,40 +190,6 @@ func (h *Handler) warnIfShort(label string, length int) {
 	}
 }
 
-type kindOfPlaceholder int
-
-const (
-	placeholderRefused kindOfPlaceholder = iota
-	placeholderAtLoad
-	placeholderPerRequest
-)
-
-// placeholderKind sorts placeholders by who fills them. Variables and the
-// outputs of map are the operator's; client_ip is a variable that a caller may
-// have filled.
-func placeholderKind(name string) kindOfPlaceholder {
-	variable, isVariable := strings.CutPrefix(name, "http.vars.")
-	if !isVariable {
-		variable, isVariable = strings.CutPrefix(name, "vars.")
-	}
-	switch {
-	case strings.HasPrefix(name, "env."), strings.HasPrefix(name, "file."):
-		return placeholderAtLoad
-	case isVariable && variable != "client_ip" && variable != "trusted_proxy":
-		return placeholderPerRequest
-	case name != "" && !strings.ContainsAny(name, ". "):
-		return placeholderPerRequest
-	}
-	return placeholderRefused
-}
-
-func refusePlaceholder(label, name string) error {
-	if strings.HasPrefix(name, "http.request.") || strings.HasPrefix(name, "http.vars.") || strings.HasPrefix(name, "vars.") {
-		return fmt.Errorf("secret {%s} is refused: its value comes from the caller, who would bring the key; use {env.NAME}, secret_file, {vars.NAME} or an output of map", name)
-	}
-	return fmt.Errorf("%s holds a placeholder that can't be a secret: use {env.NAME}, secret_file, {vars.NAME} or an output of map; a secret that itself has braces goes into a secret_file", label)
-}
-
 // sourceOf names where a secret comes from without quoting a literal one.
 func sourceOf(value, label string) string {
 	if m := placeholderPattern.FindString(value); m == value && m != "" {
@@ -317,56 +203,4 @@ func sourceNoun(name string) string {
 		return "file"
 	}
 	return "variable"
-}
-
-// resolve returns the keys that may have signed a delivery which arrives now.
-// It is called before the body is read, so that a tenant without a secret
-// costs no memory.
-func (k *keyring) resolve(repl *caddy.Replacer, now time.Time) []resolvedSecret {
-	keys := make([]resolvedSecret, 0, len(k.secrets))
-	for _, s := range k.secrets {
-		if s.ended(now) {
-			continue
-		}
-		if key := s.keyFor(repl); key != nil {
-			keys = append(keys, resolvedSecret{s.label, key})
-		}
-	}
-	return keys
-}
-
-func (s *secret) keyFor(repl *caddy.Replacer) *signature.Key {
-	switch {
-	case s.key != nil:
-		return s.key
-	case s.file != nil:
-		return s.file.current()
-	}
-	value := repl.ReplaceKnown(s.template, "")
-	// An unknown placeholder stays as it is. And a map with a regular expression leaves {env.X} in its output as that
-	// text, which everybody knows.
-	if placeholderPattern.MatchString(value) || strings.TrimSpace(value) == "" {
-		return nil
-	}
-	key, err := signature.NewKey([]byte(value))
-	if err != nil {
-		return nil
-	}
-	return key
-}
-
-// lookAgain reads the secret files once more, ahead of their time, and returns
-// the keys that were not among those tried.
-func (k *keyring) lookAgain(tried []resolvedSecret, now time.Time) []resolvedSecret {
-	var keys []resolvedSecret
-	for _, s := range k.secrets {
-		if s.file == nil || s.ended(now) {
-			continue
-		}
-		found := resolvedSecret{s.label, s.file.lookAgain()}
-		if found.key != nil && !slices.Contains(tried, found) {
-			keys = append(keys, found)
-		}
-	}
-	return keys
 }
