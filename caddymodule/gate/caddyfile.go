@@ -201,9 +201,6 @@ func parseSize(d *caddyfile.Dispenser, option string, into *int64) error {
 	return nil
 }
 
-// maxSize is far above any use, and far below where sums of sizes overflow.
-const maxSize = 1 << 40
-
 func oneArgument(d *caddyfile.Dispenser, option, form string) (string, error) {
 	args := d.RemainingArgs()
 	if len(args) != 1 {

@@ -132,7 +132,7 @@ func TestDeliveryOutlivesItsSender(t *testing.T) {
 	if r.Context().Err() == nil {
 		t.Error("afterwards the request is not under its sender's context again")
 	}
-	line := logs.FilterMessage("verified").All()
+	line := logs.FilterMessage("verified, and delivered after the sender hung up").All()
 	if len(line) != 1 || line[0].ContextMap()["status"] != int64(201) || line[0].ContextMap()["sender_gone"] != true {
 		t.Errorf("the outcome was not logged as what the upstream said: %v", logs.All())
 	}
@@ -160,7 +160,7 @@ func TestDeliverTimeout(t *testing.T) {
 		}
 	})
 	lines := logs.FilterField(zapStatus(http.StatusGatewayTimeout)).All()
-	if len(lines) != 1 || lines[0].Level != zapcore.WarnLevel {
+	if len(lines) != 1 || lines[0].Level != zapcore.ErrorLevel {
 		t.Errorf("a timeout was not logged as a loss: %v", logs.All())
 	}
 }
@@ -219,7 +219,7 @@ func TestPanicPassesThrough(t *testing.T) {
 	if underway.n != before {
 		t.Error("the delivery is still counted as under way")
 	}
-	if logs.FilterField(zapStatus(http.StatusInternalServerError)).FilterLevelExact(zapcore.WarnLevel).Len() != 1 {
+	if logs.FilterField(zapStatus(http.StatusInternalServerError)).FilterLevelExact(zapcore.ErrorLevel).Len() != 1 {
 		t.Errorf("the loss was not logged: %v", logs.All())
 	}
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -60,6 +61,27 @@ func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *delivery {
 	underway.enter()
 	h.guardUse.begin()
 	return d
+}
+
+// leave ends the delivery's stay and gives the body's memory back. A verified one is kept until the request
+// is over, not only the handler, since a log may yet ask for the delivery's id.
+// The request is over when its context is, which a sender that hung up has
+// ended before: then the id is made now.
+func (d *delivery) leave() {
+	defer underway.leave()
+	if d.patient != nil {
+		d.patient.end(d.w)
+	}
+	if d.body == nil || d.adopted {
+		return
+	}
+	request := d.record.request
+	if d.found.verified == nil || request.Done() == nil || request.Err() != nil {
+		d.found.deliveryID()
+		d.body.Release()
+		return
+	}
+	context.AfterFunc(request, d.body.Release)
 }
 
 // turnAway refuses a delivery, or, where the gate only monitors, reports it and

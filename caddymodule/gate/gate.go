@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -33,6 +34,9 @@ const (
 	defaultDeliverTimeout = 60 * time.Second
 )
 
+// maxSize is far above any use, and far below where sums of sizes overflow.
+const maxSize = 1 << 40
+
 // Handler lets through only genuine, fresh and first-time deliveries of
 // [Twenty](https://twenty.com)'s webhooks. It checks the signature over the
 // very bytes that came, judges the timestamp in milliseconds, and refuses
@@ -40,8 +44,11 @@ const (
 // needs to know nothing of all this.
 //
 // A verified delivery is carried through to the next handler even when the
-// sender hangs up: Twenty gives up after 5 seconds and never sends a delivery
-// twice.
+// sender hangs up: Twenty gives up after 5 seconds and does not try again.
+//
+// A Caddyfile of one line: `twenty_webhook {env.TWENTY_WEBHOOK_SECRET}`. The same
+// in JSON: `{"handler": "twenty_webhook", "secrets": [{"value":
+// "{env.TWENTY_WEBHOOK_SECRET}"}]}`, where sizes are numbers of bytes.
 //
 // The caller of a refused request learns the status and nothing else. Why it
 // was refused is in the log, and in the placeholder
@@ -141,17 +148,24 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.setDefaults()
 	h.logger = ctx.Logger().With(zap.String("gate", h.Name))
 	h.log = sampled(h.logger)
+	if err := h.provision(ctx); err != nil {
+		return fmt.Errorf("twenty_webhook: gate %s: %w", h.Name, err)
+	}
+	return nil
+}
+
+func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.validate(); err != nil {
-		return fmt.Errorf("twenty_webhook: %w", err)
+		return err
 	}
 	if err := h.provisionSecrets(); err != nil {
-		return fmt.Errorf("twenty_webhook: %w", err)
+		return err
 	}
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
 	if err := h.provisionReplay(ctx); err != nil {
-		return fmt.Errorf("twenty_webhook: %w", err)
+		return err
 	}
 	state, _, err := gates.LoadOrNew(h.Name, func() (caddy.Destructor, error) { return new(shared), nil })
 	if err != nil {
@@ -193,24 +207,28 @@ func (h Handler) validate() error {
 	if !labelPattern.MatchString(h.Name) {
 		return fmt.Errorf("name %q is not one of [a-z0-9_-], at most 32 long", h.Name)
 	}
-	for name, value := range map[string]int64{
-		"max_age":         int64(h.MaxAge),
-		"max_future":      int64(h.MaxFuture),
-		"max_body":        h.MaxBody,
-		"body_timeout":    int64(h.BodyTimeout),
-		"max_buffered":    h.MaxBuffered,
-		"deliver_timeout": int64(h.DeliverTimeout),
-		"dedupe":          int64(h.Dedupe),
+	for _, option := range []struct {
+		name  string
+		value int64
+	}{
+		{"max_age", int64(h.MaxAge)},
+		{"max_future", int64(h.MaxFuture)},
+		{"max_body", h.MaxBody},
+		{"body_timeout", int64(h.BodyTimeout)},
+		{"max_buffered", h.MaxBuffered},
+		{"deliver_timeout", int64(h.DeliverTimeout)},
+		{"dedupe", int64(h.Dedupe)},
 	} {
-		if value < 0 {
-			return fmt.Errorf("%s is negative: leave it out for its default", name)
+		if option.value < 0 {
+			return fmt.Errorf("%s is negative: leave it out for its default", option.name)
 		}
 	}
 	if h.MaxBody > maxSize || h.MaxBuffered > maxSize {
 		return fmt.Errorf("max_body and max_buffered can't be more than 1TiB")
 	}
 	if h.MaxBuffered < h.MaxBody {
-		return fmt.Errorf("max_buffered (%d bytes) is smaller than max_body (%d bytes), so the largest body would never have room: raise it, or lower max_body", h.MaxBuffered, h.MaxBody)
+		return fmt.Errorf("max_buffered (%s) is smaller than max_body (%s), so the largest body would never have room: raise max_buffered, or lower max_body",
+			humanize.IBytes(uint64(h.MaxBuffered)), humanize.IBytes(uint64(h.MaxBody)))
 	}
 	return validateSecrets(h.Secrets)
 }

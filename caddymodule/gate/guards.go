@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -96,9 +97,16 @@ func (u *guardUse) end() error {
 	return err
 }
 
-// begin applies the gate's settings to the guard and starts it, at the gate's
-// first request: a config that is only validated, or fails to load, must change
-// nothing for the one that runs.
+// Handle begins when the config has started, as [caddyevents.Handler]: a journal
+// that can't be opened is told then, not at the first delivery.
+func (u *guardUse) Handle(context.Context, caddy.Event) error {
+	u.begin()
+	return nil
+}
+
+// begin applies the gate's settings to the guard and starts it, once the config
+// runs: one that is only validated, or fails to load, must change nothing for
+// the one that does.
 func (u *guardUse) begin() {
 	if u == nil {
 		return

@@ -32,7 +32,6 @@ func (s *secret) ended(now time.Time) bool { return !s.until.IsZero() && !now.Be
 // keyring is what one gate verifies with.
 type keyring struct {
 	secrets []*secret
-	missing []string // labels of those that could not be resolved at load
 }
 
 // resolve returns the keys that may have signed a delivery which arrives now.
@@ -69,6 +68,23 @@ func (s *secret) keyFor(repl *caddy.Replacer) *signature.Key {
 		return nil
 	}
 	return key
+}
+
+// absent says of each secret that can't be used now why that is.
+func (k *keyring) absent(repl *caddy.Replacer, now time.Time) []string {
+	var reasons []string
+	for _, s := range k.secrets {
+		switch {
+		case s.ended(now):
+			reasons = append(reasons, s.label+" ended at "+s.until.Format(time.RFC3339))
+		case s.keyFor(repl) != nil:
+		case s.template != "":
+			reasons = append(reasons, s.label+" ("+s.template+") came out empty for this request")
+		default:
+			reasons = append(reasons, s.label+" has a file that never could be read")
+		}
+	}
+	return reasons
 }
 
 // lookAgain reads the secret files once more, ahead of their time, and returns

@@ -154,7 +154,7 @@ func TestGatesOfOneNameShare(t *testing.T) {
 // TestReloads: after two reloads all is as before, validate beside included,
 // and after the end nothing is left.
 func TestReloads(t *testing.T) {
-	const directives = "\troute {\n\t\ttwenty_webhook {\n\t\t\tsecret {env." + testSecretEnv + "}\n\t\t\tname reloaded\n\t\t}\n\t\trespond ok\n\t}"
+	const directives = "\troute {\n\t\ttwenty_webhook {\n\t\t\tsecret {env." + testSecretEnv + "}\n\t\t\tname reloaded\n\t\t\treplay off\n\t\t}\n\t\trespond ok\n\t}"
 	t.Run("while it runs", func(t *testing.T) {
 		s := serve(t, directives)
 		post := func() {

@@ -18,6 +18,9 @@ const (
 	sampleThen  = 100
 )
 
+// maxLoggedHost is the length of the longest name in DNS; a caller can send more.
+const maxLoggedHost = 253
+
 func sampled(logger *zap.Logger) *zap.Logger {
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, sampleEvery, sampleFirst, sampleThen)
@@ -42,14 +45,25 @@ func (h *Handler) logRefusal(d *delivery) {
 		level, message = zapcore.InfoLevel, "answered without delivering: duplicate"
 	}
 	if entry := h.log.Check(level, message); entry != nil {
-		entry.Write(append(d.fields(), zap.Int("status", d.found.verdict.Status()), zap.String("hint", h.hint(d)))...)
+		fields := append(d.fields(), zap.String("hint", h.hint(d)))
+		if !h.Monitor {
+			fields = append(fields, zap.Int("status", d.found.verdict.Status()))
+		}
+		entry.Write(fields...)
 	}
 }
 
 func (h *Handler) logDelivered(d *delivery, result outcome, err error, senderGone bool) {
-	level, message := zapcore.DebugLevel, d.found.verdict.String()
-	if !result.taken() {
-		level, message = zapcore.WarnLevel, message+", but the upstream did not take it"
+	level, message, hint := zapcore.DebugLevel, d.found.verdict.String(), ""
+	switch {
+	case !result.taken():
+		level, message = zapcore.ErrorLevel, message+", but the upstream did not take it"
+		hint = h.outcomeHint(result, err)
+	case result.status >= 400:
+		level, message = zapcore.WarnLevel, message+", but refused by the upstream"
+		hint = h.outcomeHint(result, err)
+	case senderGone:
+		level, message = zapcore.InfoLevel, message+", and delivered after the sender hung up"
 	}
 	entry := h.log.Check(level, message)
 	if entry == nil {
@@ -59,8 +73,11 @@ func (h *Handler) logDelivered(d *delivery, result outcome, err error, senderGon
 		zap.Int("status", result.status),
 		zap.Float64("duration_ms", float64(result.duration)/float64(time.Millisecond)),
 		zap.Bool("sender_gone", senderGone))
+	if hint != "" {
+		fields = append(fields, zap.String("hint", hint))
+	}
 	if !result.taken() {
-		fields = append(fields, zap.String("hint", "Twenty does not send it again: find out why the upstream failed; the delivery is lost unless whoever stands between tries again"))
+		fields = append(fields, zap.String("delivery_id", d.found.deliveryID()))
 	}
 	if err != nil {
 		fields = append(fields, zap.Error(err))
@@ -76,6 +93,7 @@ func (d *delivery) fields() []zap.Field {
 	fields = append(fields,
 		zap.String("verdict", d.found.verdict.String()),
 		zap.String("client_ip", clientIP),
+		zap.String("host", d.r.Host[:min(len(d.r.Host), maxLoggedHost)]),
 		zap.Int64("bytes", d.size()))
 	if d.found.hasAge {
 		fields = append(fields, zap.Int64("age_ms", d.found.age))

@@ -66,7 +66,10 @@ func TestOutcomes(t *testing.T) {
 				t.Errorf("the next handler's error came back as %v", err)
 			}
 			level := zapcore.DebugLevel
-			if !tc.taken {
+			switch {
+			case !tc.taken:
+				level = zapcore.ErrorLevel
+			case tc.status >= 400:
 				level = zapcore.WarnLevel
 			}
 			lines := logs.All()

@@ -110,10 +110,10 @@ func TestProxyOutcomes(t *testing.T) {
 		level  string
 	}{
 		{"accepted", accepts, 202, 202, "debug"},
-		{"refused by the app", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(422) }, 422, 422, "debug"},
-		{"down", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, 503, 503, "warn"},
-		{"connection closed", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, 502, "warn"},
-		{"too slow", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504, 504, "warn"},
+		{"refused by the app", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(422) }, 422, 422, "warn"},
+		{"down", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, 503, 503, "error"},
+		{"connection closed", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 502, 502, "error"},
+		{"too slow", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 504, 504, "error"},
 		{"switching protocols", func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err != nil {
@@ -121,7 +121,7 @@ func TestProxyOutcomes(t *testing.T) {
 			}
 			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 			_ = conn.Close()
-		}, 502, 502, "warn"},
+		}, 502, 502, "error"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			addr, came := receiver(t, tc.answer)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
 	"github.com/twentygate/twentygate/caddymodule/replay"
@@ -130,6 +131,12 @@ func (h *Handler) provisionReplay(ctx caddy.Context) error {
 		return err
 	}
 	h.guardUse = use
+	// The http app has loaded it. Without it the first request begins.
+	if events, err := ctx.AppIfConfigured("events"); err == nil {
+		if err := events.(*caddyevents.App).On("started", use); err != nil {
+			return err
+		}
+	}
 	if err := outages.Register(ctx.GetMetricsRegistry(), name); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -37,6 +38,7 @@ var errBeingWritten = errors.New("the file changed while it was read")
 // file changes. It is looked at when deliveries come, so it needs no goroutine.
 type secretFile struct {
 	path   string
+	shown  string // the path as it was configured
 	label  string
 	logger *zap.Logger
 	now    func() time.Time
@@ -50,6 +52,7 @@ type secretFile struct {
 	seen  fileState
 	value []byte
 	err   error // why the last look failed
+	ready bool  // the first look, at load, is over
 }
 
 // fileState tells one content of a file from the next. A symlink that is
@@ -67,10 +70,11 @@ func sameFile(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-func newSecretFile(path, label string, logger *zap.Logger, now func() time.Time) *secretFile {
-	f := &secretFile{path: path, label: label, logger: logger, now: now, started: now()}
+func newSecretFile(path, shown, label string, logger *zap.Logger, now func() time.Time) *secretFile {
+	f := &secretFile{path: path, shown: shown, label: label, logger: logger, now: now, started: now()}
 	f.mu.Lock()
 	f.look()
+	f.ready = true
 	f.mu.Unlock()
 	return f
 }
@@ -119,6 +123,7 @@ func (f *secretFile) length() int {
 // longer being written, replaces the key.
 func (f *secretFile) look() {
 	info, err := os.Stat(f.path)
+	err = plain(err)
 	if err == nil && f.err == nil && f.seen.same(info) {
 		return
 	}
@@ -139,7 +144,7 @@ func (f *secretFile) look() {
 	f.seen, f.err = fileState{info, age < racyTime}, nil
 	if f.key.Load() != nil && bytes.Equal(value, f.value) {
 		if recovered {
-			f.logger.Info("a secret file can be read again", zap.String("secret", f.label), zap.String("file", f.path))
+			f.logger.Info("a secret file can be read again", zap.String("secret", f.label), zap.String("file", f.shown))
 		}
 		return
 	}
@@ -149,9 +154,12 @@ func (f *secretFile) look() {
 		return
 	}
 	f.value = value
-	if f.key.Swap(key) != nil {
+	if first := f.key.Swap(key) == nil; first && f.ready {
+		f.logger.Info("a secret file that could not be read at the start is in use now",
+			zap.String("secret", f.label), zap.String("file", f.shown))
+	} else if !first {
 		f.logger.Info("a secret was replaced by what its file now holds",
-			zap.String("secret", f.label), zap.String("file", f.path))
+			zap.String("secret", f.label), zap.String("file", f.shown))
 	}
 }
 
@@ -168,12 +176,14 @@ func (f *secretFile) fail(err error) {
 		return
 	}
 	f.logger.Error("a secret file can't be read: its last good value stays in use",
-		zap.String("secret", f.label), zap.String("file", f.path), zap.Error(err))
+		zap.String("secret", f.label), zap.String("file", f.shown), zap.Error(err))
 }
 
 // readSecret reads a file that nobody writes to meanwhile.
 func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 	switch {
+	case before.IsDir():
+		return nil, nil, errors.New("it is a directory, which is what Docker makes when the file that it should mount is missing")
 	case !before.Mode().IsRegular():
 		return nil, nil, errors.New("it is not a regular file")
 	case before.Size() > maxSecretFile:
@@ -181,11 +191,11 @@ func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 	}
 	value, err := os.ReadFile(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, plain(err)
 	}
 	after, err := os.Stat(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, plain(err)
 	}
 	if !sameFile(before, after) || int64(len(value)) != before.Size() {
 		return nil, nil, errBeingWritten
@@ -195,6 +205,18 @@ func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 		return nil, nil, errors.New("it is empty: write the webhook's secret into it")
 	}
 	return value, after, nil
+}
+
+// plain takes the path out of an error of the file system: where a secret was
+// put in its place, the path is the secret.
+func plain(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("there is no such file: create it, or mount it; if this is the secret itself, it belongs into 'secret'")
+	}
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err
+	}
+	return err
 }
 
 // trimNewline removes the one newline that editors and echo put at the end.

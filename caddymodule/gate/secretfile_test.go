@@ -37,7 +37,7 @@ func newFileFixture(t *testing.T) *fileFixture {
 	f.write(secretA, time.Hour)
 	core, logs := observer.New(zapcore.DebugLevel)
 	f.logs = logs
-	f.file = newSecretFile(f.path, "secret-1", zap.New(core), f.clock.now)
+	f.file = newSecretFile(f.path, f.path, "secret-1", zap.New(core), f.clock.now)
 	return f
 }
 
@@ -113,7 +113,7 @@ func TestSecretFileAtStart(t *testing.T) {
 	}{
 		{name: "with env in its path", path: "{env.TWENTYGATE_TEST_DIR}/good"},
 		{name: "gone", path: filepath.Join(dir, "gone"), err: "gone"},
-		{name: "a directory", path: dir, err: "not a regular file"},
+		{name: "a directory", path: dir, err: "it is a directory"},
 		{name: "empty", path: filepath.Join(dir, "empty"), content: "\n", err: "empty"},
 		{name: "blank", path: filepath.Join(dir, "blank"), content: " \t\r\n", err: "empty"},
 		{name: "too large", path: filepath.Join(dir, "large"), content: strings.Repeat(secretA, 4096), err: "larger than"},
@@ -275,7 +275,7 @@ func TestSecretFileSymlinkSwap(t *testing.T) {
 	}
 	link("..1", "..data")
 	link("..data/secret", "secret")
-	f := newSecretFile(filepath.Join(dir, "secret"), "a", zap.NewNop(), clock.now)
+	f := newSecretFile(filepath.Join(dir, "secret"), "secret", "a", zap.NewNop(), clock.now)
 	if !verifies(f.current(), secretA) {
 		t.Fatal("the first secret is not read through the links")
 	}

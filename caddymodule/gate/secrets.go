@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/twentygate/twentygate/caddymodule/signature"
 )
@@ -44,7 +43,7 @@ type Secret struct {
 	// stays. The path may hold `{env.NAME}`.
 	File string `json:"file,omitempty"`
 
-	// How logs and metrics call this secret. Default: `secret-` and its place
+	// How logs call this secret. Default: `secret-` and its place
 	// in the list, from 1.
 	Label string `json:"label,omitempty"`
 
@@ -78,7 +77,6 @@ func (h *Handler) provisionSecrets() error {
 				zap.String("secret", s.label), zap.Time("until", s.until))
 		case err != nil:
 			problems = append(problems, err)
-			h.keyring.missing = append(h.keyring.missing, s.label)
 		default:
 			usable++
 		}
@@ -93,11 +91,11 @@ func (h *Handler) provisionSecrets() error {
 		return joined(problems)
 	}
 	for _, problem := range problems {
-		level := zapcore.WarnLevel
 		if errors.As(problem, new(notSetError)) {
-			level = zapcore.InfoLevel
+			h.logger.Info("a secret was not given, which is fine since another was", zap.Error(problem))
+			continue
 		}
-		h.logger.Log(level, "a secret can't be used; the gate goes on with the others", zap.Error(problem))
+		h.logger.Warn("a secret can't be used; the gate goes on with the others", zap.Error(problem))
 	}
 	return nil
 }
@@ -136,7 +134,7 @@ func (h *Handler) resolveSecret(s *secret, config Secret) error {
 	case err != nil && isUnset(names):
 		return notSetError{fmt.Errorf("secret %s is empty: set that variable, or use secret_file", sourceOf(config.Value, s.label))}
 	case err != nil && len(names) > 0:
-		return fmt.Errorf("secret %s is empty: set that %s, or use secret_file", sourceOf(config.Value, s.label), sourceNoun(names[0][1]))
+		return fmt.Errorf("secret %s is empty%s, or use secret_file", sourceOf(config.Value, s.label), emptyAdvice(names[0][1]))
 	case err != nil || strings.TrimSpace(value) == "":
 		return fmt.Errorf("secret %s is empty: give it a value, or use secret_file", sourceOf(config.Value, s.label))
 	}
@@ -144,7 +142,8 @@ func (h *Handler) resolveSecret(s *secret, config Secret) error {
 		h.logger.Warn("a secret stands literally in the config, and so in the config dump of the admin endpoint and in debug logs: use {env.NAME} or secret_file",
 			zap.String("secret", s.label))
 	}
-	return h.useValue(s, []byte(value))
+	// Tools that put a file into a variable bring the newline at its end along.
+	return h.useValue(s, trimNewline([]byte(value)))
 }
 
 // isUnset reports whether a value is a variable that is not set at all.
@@ -165,9 +164,11 @@ func (h *Handler) resolveFile(s *secret, path string) error {
 	if resolved == "" {
 		return notSetError{fmt.Errorf("secret_file %s names no file: set that variable, or remove the line", path)}
 	}
-	s.file = newSecretFile(resolved, s.label, h.logger, h.now)
+	// The path is told as it was configured: a variable that was meant for
+	// `secret` holds no path, but the secret itself.
+	s.file = newSecretFile(resolved, path, s.label, h.logger, h.now)
 	if s.file.current() == nil {
-		return fmt.Errorf("secret_file %s: %w", resolved, s.file.problem())
+		return fmt.Errorf("secret_file %s can't be used: %w", path, s.file.problem())
 	}
 	h.warnIfShort(s.label, s.file.length())
 	return nil
@@ -198,9 +199,9 @@ func sourceOf(value, label string) string {
 	return label
 }
 
-func sourceNoun(name string) string {
+func emptyAdvice(name string) string {
 	if strings.HasPrefix(name, "file.") {
-		return "file"
+		return ", or its file can't be read: look at that file"
 	}
-	return "variable"
+	return ": set that variable"
 }

@@ -74,8 +74,8 @@ func TestPlaceholders(t *testing.T) {
 		{name: "literal with a space", value: "correct horse battery", secret: "correct horse battery"},
 		{name: "literal in unicode", value: "sécret-Zoë-密码-🔑", secret: "sécret-Zoë-密码-🔑"},
 		{name: "literal hex is text", value: "deadbeefdeadbeefdeadbeefdeadbeef", secret: "deadbeefdeadbeefdeadbeefdeadbeef"},
-		{name: "literal with an opening brace", value: "hunter{2hunter2hunter2", secret: "hunter{2hunter2hunter2"},
-		{name: "literal with a closing brace", value: "hunter}2hunter2hunter2", secret: "hunter}2hunter2hunter2"},
+		{name: "literal with an opening brace", value: "hunter{2hunter2hunter2", err: "secret_file", hidden: "hunter"},
+		{name: "literal with a closing brace", value: "hunter}2hunter2hunter2", err: "secret_file", hidden: "hunter"},
 		{name: "env", value: "{env." + testSecretEnv + "}", secret: testSecret},
 		{name: "env in text", value: "x{env." + testSecretEnv + "}y", secret: "x" + testSecret + "y"},
 		{name: "two envs", value: "{env.TWENTYGATE_TEST_HALF}{env.TWENTYGATE_TEST_HALF}", secret: testSecret[:16] + testSecret[:16]},
@@ -288,5 +288,38 @@ func TestUntilIsJudgedByTheGatesClock(t *testing.T) {
 		if got := verifiers(h, testSecret+"-new", tc.at, nil); !slices.Equal(got, []string{"new"}) {
 			t.Errorf("%s the until of the other, the new secret is verified by %v", tc.name, got)
 		}
+	}
+}
+
+// TestSecretInThePlaceOfItsFileIsNotTold: whoever puts the secret itself into the
+// variable for the file finds it in no error and no log.
+func TestSecretInThePlaceOfItsFileIsNotTold(t *testing.T) {
+	t.Setenv(testSecretEnv, testSecret)
+	h, logs, err := provisionSecretsOf(Secret{File: "{env." + testSecretEnv + "}"}, Secret{Value: "another-usable-secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range logs.All() {
+		if strings.Contains(fmt.Sprint(line.Message, line.ContextMap()), testSecret) {
+			t.Errorf("a log line tells it: %v", line)
+		}
+	}
+	_, _, err = provisionSecretsOf(Secret{File: "{env." + testSecretEnv + "}"})
+	if err == nil || strings.Contains(err.Error(), testSecret) {
+		t.Errorf("the error is %v", err)
+	}
+	if hint := h.keyring.absent(caddy.NewReplacer(), testNow); strings.Contains(fmt.Sprint(hint), testSecret) {
+		t.Errorf("the hint tells it: %v", hint)
+	}
+}
+
+func TestNewlineOfAVariableDoesNotCount(t *testing.T) {
+	t.Setenv(testSecretEnv, testSecret+"\n")
+	h, _, err := provisionSecretsOf(Secret{Value: "{env." + testSecretEnv + "}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if labels := verifiers(h, testSecret, testNow, nil); len(labels) != 1 {
+		t.Error("the newline that base64 and echo leave behind became a part of the secret")
 	}
 }

@@ -41,9 +41,12 @@ func (s Secret) labelAt(index int) string {
 
 func (s Secret) validatePlaceholders(label string) error {
 	for _, match := range placeholderPattern.FindAllStringSubmatch(s.File, -1) {
-		if placeholderKind(match[1]) != placeholderAtLoad {
+		if !strings.HasPrefix(match[1], "env.") {
 			return fmt.Errorf("secret_file of %s holds a placeholder that is not {env.NAME}: its path is resolved once, at load", label)
 		}
+	}
+	if strings.ContainsAny(placeholderPattern.ReplaceAllString(s.Value, ""), "{}") {
+		return fmt.Errorf("%s holds a brace without its partner: a placeholder is written {env.NAME}, and a secret that itself has braces goes into a secret_file", label)
 	}
 	if strings.Contains(s.Value, `\{`) || strings.Contains(s.Value, `\}`) {
 		return fmt.Errorf("%s holds a backslash before a brace, which Caddy would drop: put that secret into a secret_file", label)

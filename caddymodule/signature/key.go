@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"hash"
+	"strconv"
 	"sync"
 )
 
@@ -34,36 +35,25 @@ func NewKey(secret []byte) (*Key, error) {
 }
 
 // MAC returns the HMAC-SHA256 of the parts, one after the other.
-func (k *Key) MAC(parts ...[]byte) Signature {
-	state := k.states.Get().(hash.Hash)
-	state.Reset()
-	for _, part := range parts {
-		state.Write(part)
-	}
-	sum := k.sum(state)
-	k.states.Put(state)
-	return sum
-}
-
-func (k *Key) sum(state hash.Hash) Signature {
-	var s Signature
-	state.Sum(s[:0])
-	return s
-}
+func (k *Key) MAC(parts ...[]byte) Signature { return k.mac(nil, parts) }
 
 // Sign returns the signature of a delivery. The body may come in several
 // parts, as long as together they are the bytes that are sent.
 func (k *Key) Sign(t Timestamp, body ...[]byte) Signature {
+	var prefix [20]byte
+	return k.mac(append(strconv.AppendInt(prefix[:0], int64(t), 10), ':'), body)
+}
+
+func (k *Key) mac(prefix []byte, parts [][]byte) (s Signature) {
 	state := k.states.Get().(hash.Hash)
 	state.Reset()
-	var prefix [20]byte
-	state.Write(append(appendTimestamp(prefix[:0], t), ':'))
-	for _, part := range body {
+	state.Write(prefix)
+	for _, part := range parts {
 		state.Write(part)
 	}
-	sum := k.sum(state)
+	state.Sum(s[:0])
 	k.states.Put(state)
-	return sum
+	return s
 }
 
 // Verify reports whether the key made the signature, and takes the same time

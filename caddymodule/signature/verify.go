@@ -3,7 +3,6 @@ package signature
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -68,5 +67,3 @@ func VerifyRequest(h http.Header, body []byte, now time.Time, limits Limits, key
 	}
 	return ErrBadSignature
 }
-
-func appendTimestamp(b []byte, t Timestamp) []byte { return strconv.AppendInt(b, int64(t), 10) }

@@ -1,6 +1,6 @@
 // Package verdict is the one table of verdicts: the word for each, the status
-// that the sender gets, what it means, and what to do about it. Logs, metrics,
-// placeholders, the documentation and the tools all read it here.
+// that the sender gets, what it means, and what to do about it. Logs, placeholders
+// and the documentation all read it here.
 package verdict
 
 import "net/http"
@@ -107,7 +107,7 @@ var table = [end]row{
 		"compare the URL set in Twenty with the target option, to the letter"},
 	Replayed: {"replayed", http.StatusConflict,
 		"this signature was delivered before, or is being delivered now",
-		"a repeated capture, or a proxy in front that retries: the delivery itself went through once"},
+		"a repeated capture, or a proxy in front that retries: the delivery went through once, or was tried 6 times and the upstream took none of them"},
 	Duplicate: {"duplicate", http.StatusOK,
 		"the upstream took the same bytes under another signature within dedupe",
 		"nothing: Twenty's worker stalled and posted again"},

@@ -41,7 +41,7 @@ type Buffer struct {
 	steady  bool          // never gives way
 	yielded atomic.Bool   // changed under the lock only
 	request *request      // that waits
-	place   *list.Element // among the unfinished small bodies
+	place   *list.Element // among the unfinished bodies of its share
 
 	filling struct {
 		sync.Mutex
@@ -56,6 +56,9 @@ type Buffer struct {
 	probe    [1]byte
 	beyond   []byte // the byte that was read and has no place in the chunks
 	released bool
+
+	waited  time.Duration // for room, in all
+	granted time.Time     // when that ended last
 
 	// broken is how the stream failed. A stream tells only once: net/http says
 	// io.EOF afterwards, and a part would pass for the whole.
@@ -144,6 +147,8 @@ func (b *Buffer) fill(src Source) error {
 			return nil
 		case b.yielded.Load():
 			return ErrNoRoom
+		case (past || isTimeout(err)) && b.waited > src.Now().Sub(b.granted):
+			return ErrNoRoom // the time went by in waiting for room, not for bytes
 		case past || isTimeout(err):
 			return ErrTimeout
 		case err != nil:
@@ -212,7 +217,12 @@ func (b *Buffer) room(bytes int64, src Source) error {
 	if req == nil {
 		return err
 	}
-	timer := time.NewTimer(src.Deadline.Sub(src.Now()))
+	began := src.Now()
+	defer func() {
+		b.granted = src.Now()
+		b.waited += b.granted.Sub(began)
+	}()
+	timer := time.NewTimer(src.Deadline.Sub(began))
 	defer timer.Stop()
 	select {
 	case err := <-req.answer:

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"regexp"
@@ -192,23 +193,32 @@ func (r *Redis) resolvePassword(logger *zap.Logger) (string, error) {
 	return expand("password", r.Password)
 }
 
+// withoutPath takes the path out of an error of the file system: where the
+// password was put in its place, the path is the password.
+func withoutPath(err error) error {
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err
+	}
+	return err
+}
+
 // readPassword reads at most a little, since the path may be wrong.
 func readPassword(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("password_file can't be read: %w", err)
+		return "", fmt.Errorf("password_file can't be read: %w; if it holds the password itself, that belongs into 'password'", withoutPath(err))
 	}
 	defer file.Close()
 	value, err := io.ReadAll(io.LimitReader(file, maxPasswordFile+1))
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("password_file can't be read: %w", err)
+		return "", fmt.Errorf("password_file can't be read: %w", withoutPath(err))
 	case len(value) > maxPasswordFile:
-		return "", fmt.Errorf("password_file %s is longer than 64 KiB: it can't be a password", path)
+		return "", errors.New("password_file is longer than 64 KiB: it can't be a password")
 	}
 	value = bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte("\r"))
 	if len(value) == 0 {
-		return "", fmt.Errorf("password_file %s is empty: write the password into it", path)
+		return "", errors.New("password_file is empty: write the password into it")
 	}
 	return string(value), nil
 }
