@@ -16,6 +16,8 @@ COPY --from=build /out/twentygate /usr/bin/twentygate
 COPY --from=build /src/Caddyfile.example /etc/twentygate/Caddyfile
 COPY --from=build --chown=65532:65532 /out/data /data
 ENV XDG_CONFIG_HOME=/data XDG_DATA_HOME=/data HOME=/data
+# Not the example's stand-in: a container without UPSTREAM must not answer 200.
+ENV UPSTREAM=127.0.0.1:3000
 USER 65532:65532
 EXPOSE 8080
 # Caddy ends deliveries under way within the gate's deliver_timeout (60 s), so

@@ -9,26 +9,33 @@ for tool in curl openssl; do
 	command -v "$tool" >/dev/null || { echo "this demonstration needs $tool" >&2; exit 1; }
 done
 
-export GATE_ADDRESS=${GATE_ADDRESS:-127.0.0.1:8080}
+export GATE_PORT=${GATE_PORT:-8080}
 # An address of its own, so that a Caddy that runs already does not mind.
 export ADMIN_ADDRESS=${ADMIN_ADDRESS:-127.0.0.1:20190}
+url=http://127.0.0.1:$GATE_PORT
+ask() { curl -sS -m 2 --noproxy '*' "$@"; }
+
+if ask -o /dev/null "$url/healthz" 2>/dev/null; then
+	echo "something answers on $url already: stop it, or set GATE_PORT" >&2
+	exit 1
+fi
+
+show_secret='(the one you gave)'
 if [ -z "${TWENTY_WEBHOOK_SECRET:-}${TWENTY_WEBHOOK_SECRET_FILE:-}" ]; then
 	TWENTY_WEBHOOK_SECRET=$(openssl rand -hex 32)
+	show_secret=$TWENTY_WEBHOOK_SECRET
 fi
-TWENTY_WEBHOOK_SECRET=${TWENTY_WEBHOOK_SECRET:-$(cat "${TWENTY_WEBHOOK_SECRET_FILE:-/dev/null}")}
+TWENTY_WEBHOOK_SECRET=${TWENTY_WEBHOOK_SECRET:-$(cat "$TWENTY_WEBHOOK_SECRET_FILE")}
 export TWENTY_WEBHOOK_SECRET
-
-# A name without a host, such as :8080, is reached on loopback.
-url=http://${GATE_ADDRESS/#:/127.0.0.1:}
 
 "$binary" run --config Caddyfile.example --adapter caddyfile &
 gate=$!
 trap 'kill "$gate" 2>/dev/null || true; wait "$gate" 2>/dev/null || true' EXIT
-trap 'exit 130' INT TERM
+trap 'exit 0' INT TERM
 
 for _ in $(seq 100); do
-	curl -fsS -o /dev/null "$url/healthz" 2>/dev/null && break
 	kill -0 "$gate" 2>/dev/null || { echo "the gate did not start; the last line above says why" >&2; exit 1; }
+	ask -f -o /dev/null "$url/healthz" 2>/dev/null && break
 	sleep 0.1
 done
 
@@ -36,7 +43,7 @@ sign() { # <timestamp> <body>
 	printf '%s:%s' "$1" "$2" | openssl dgst -sha256 -hmac "$TWENTY_WEBHOOK_SECRET" | sed 's/.* //'
 }
 post() { # <timestamp> <signature> <body>
-	curl -sS -o /dev/null -w '%{http_code}' "$url/" \
+	ask -o /dev/null -w '%{http_code}' "$url/" \
 		-H 'Content-Type: application/json' \
 		-H "X-Twenty-Webhook-Timestamp: $1" \
 		-H "X-Twenty-Webhook-Signature: $2" \
@@ -60,7 +67,7 @@ cat <<END
 The gate listens on $url and goes on serving; Ctrl-C ends it.
 Send one of your own, from another terminal:
 
-  export TWENTY_WEBHOOK_SECRET=$TWENTY_WEBHOOK_SECRET
+  export TWENTY_WEBHOOK_SECRET=$show_secret
   timestamp=\$((\$(date +%s) * 1000))
   body='{"eventName":"person.created"}'
   signature=\$(printf '%s:%s' "\$timestamp" "\$body" | openssl dgst -sha256 -hmac "\$TWENTY_WEBHOOK_SECRET" | sed 's/.* //')

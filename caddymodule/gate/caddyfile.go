@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,6 +13,9 @@ import (
 )
 
 const directive = "twenty_webhook"
+
+// optionPattern is what a misspelt option looks like, and a secret hardly ever.
+var optionPattern = regexp.MustCompile(`^[A-Za-z_{}]{1,20}$`)
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective(directive, parseCaddyfile)
@@ -121,7 +125,10 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) error {
 	case "name":
 		return h.parseName(d)
 	}
-	return d.Errf("unknown option %q: %s knows secret, secret_file, max_age, max_future, max_body, body_timeout, max_buffered, deliver_timeout, dedupe, replay, monitor and name", option, directive)
+	if !optionPattern.MatchString(option) {
+		option = "that is not quoted, since it may be a secret" // on a line of its own
+	}
+	return d.Errf("unknown option %s: %s knows secret, secret_file, max_age, max_future, max_body, body_timeout, max_buffered, deliver_timeout, dedupe, replay, monitor and name", option, directive)
 }
 
 // parseSecret never quotes what it read: a surplus word may be the rest of a
@@ -151,6 +158,9 @@ func (h *Handler) parseSecret(d *caddyfile.Dispenser, option string) error {
 			until, err := time.Parse(time.RFC3339, d.Val())
 			if err != nil {
 				return d.Errf("the until of a %s is not a time such as 2026-12-31T23:59:59Z", option)
+			}
+			if until.IsZero() {
+				return d.Errf("the until of a %s is the zero time, which would mean never", option)
 			}
 			s.Until = until
 		default:

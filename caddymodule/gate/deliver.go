@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
 // outcome is what became of a verified delivery.
@@ -91,7 +92,10 @@ func (d *delivery) upstreamBody(asItCame bool) func(*http.Request) {
 	}
 }
 
-var errSwitchedProtocols = errors.New("the upstream wanted to switch protocols, which no delivery asks for")
+var (
+	errSwitchedProtocols = errors.New("the upstream wanted to switch protocols, which no delivery asks for")
+	errUnhandled         = errors.New("no handler took the delivery: put reverse_proxy, or another handler, behind the gate; a named route needs them in a route block")
+)
 
 // handOver gives a verified body to the next handler, and says what became of
 // it. The request keeps its identity, since Caddy's placeholders look at it, but
@@ -116,14 +120,44 @@ func (h *Handler) handOver(w http.ResponseWriter, r *http.Request, setBody func(
 	}()
 
 	err := next.ServeHTTP(observed, r)
-	if err == nil && observed.status == 0 && switchedProtocols(r) {
+	for err != nil && observed.status == 0 && h.tryOn(ctx, err) {
+		setBody(r)
+		err = next.ServeHTTP(observed, r)
+	}
+	switch {
+	case err != nil:
+		setBody(r) // for an error route that has another upstream
+	case observed.status == 0 && switchedProtocols(r):
 		err = caddyhttp.Error(http.StatusBadGateway, errSwitchedProtocols)
+	case observed.status == 0 && !h.Monitor && caddyhttp.GetVar(ctx, "unhandled") == true:
+		err = caddyhttp.Error(http.StatusBadGateway, errUnhandled)
 	}
 	result.status = statusOf(err)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		result.status = http.StatusGatewayTimeout
 	}
 	return err
+}
+
+// tryOnEvery is the pause between two tries of a delivery whose config has ended.
+const tryOnEvery = 250 * time.Millisecond
+
+// tryOn waits, and reports whether to try again. While a config runs, retries are
+// reverse_proxy's. It gives them up when its config ends, by a reload or an exit,
+// and the delivery would be lost with them. Only where nothing was sent, since the
+// upstream could not be reached, is it safe to go on.
+func (h *Handler) tryOn(ctx context.Context, err error) bool {
+	if h.config == nil || h.config.Err() == nil || !errors.As(err, new(reverseproxy.DialError)) {
+		return false
+	}
+	timer := time.NewTimer(tryOnEvery)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // statusOf returns the status that an outcome without an answer stands for:

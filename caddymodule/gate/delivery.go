@@ -155,7 +155,7 @@ func (h *Handler) readBody(d *delivery) verdict.Verdict {
 		d.adopted, d.found.complete = true, true
 		return verdict.Verified
 	}
-	if h.Monitor && d.r.ContentLength != 0 {
+	if h.Monitor && !d.isBodyless() {
 		d.patient = newPatientBody(d.r.Body, time.Duration(h.BodyTimeout))
 		d.r.Body = d.patient
 	}

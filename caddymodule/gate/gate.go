@@ -5,6 +5,7 @@
 package gate
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,6 +114,7 @@ type Handler struct {
 	logger  *zap.Logger // for the gate itself
 	log     *zap.Logger // for deliveries; sampled
 	clock   func() time.Time
+	config  context.Context // ends with the config
 	keyring keyring
 	shared  *shared
 
@@ -148,6 +150,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.setDefaults()
 	h.logger = ctx.Logger().With(zap.String("gate", h.Name))
 	h.log = sampled(h.logger)
+	h.config = ctx
 	if err := h.provision(ctx); err != nil {
 		return fmt.Errorf("twenty_webhook: gate %s: %w", h.Name, err)
 	}

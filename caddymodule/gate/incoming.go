@@ -20,13 +20,12 @@ func (h *Handler) bodySource(d *delivery) body.Source {
 		Length:   d.r.ContentLength,
 		Deadline: d.arrived.Add(time.Duration(h.BodyTimeout)),
 		Now:      h.clock,
-		Gone:     d.r.Context().Done(),
 		NoWait:   h.Monitor,
 	}
 	// A deadline that passes breaks the stream for good, so monitoring does
 	// without. And with no body to come, HTTP/1 has a read for the next request
 	// running, which a deadline would take for the sender's end.
-	if h.Monitor || d.r.ContentLength == 0 {
+	if h.Monitor || d.isBodyless() {
 		return source
 	}
 	control := http.NewResponseController(d.w)
@@ -41,11 +40,15 @@ func (h *Handler) bodySource(d *delivery) body.Source {
 // clearDeadline lifts the limit that bodySource set. One that is left would
 // cancel the request while the upstream works on it.
 func (d *delivery) clearDeadline() {
-	if d.r.ContentLength == 0 {
+	if d.isBodyless() {
 		return
 	}
 	_ = http.NewResponseController(d.w).SetReadDeadline(time.Time{})
 }
+
+// isBodyless reports whether no body can come. On HTTP/2 and HTTP/3 a length of
+// 0 may be announced and the stream stay open all the same.
+func (d *delivery) isBodyless() bool { return d.r.ProtoMajor == 1 && d.r.ContentLength == 0 }
 
 // abandonBody sees to it that the answer goes out now, whether or not the body
 // ever comes. HTTP/1 would first wait for up to 256 KiB of it, unless the

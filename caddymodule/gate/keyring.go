@@ -60,7 +60,7 @@ func (s *secret) keyFor(repl *caddy.Replacer) *signature.Key {
 	value := repl.ReplaceKnown(s.template, "")
 	// An unknown placeholder stays as it is. And a map with a regular expression leaves {env.X} in its output as that
 	// text, which everybody knows.
-	if placeholderPattern.MatchString(value) || strings.TrimSpace(value) == "" {
+	if placeholderPattern.MatchString(value) || strings.Trim(value, " \t\r\n\x00") == "" {
 		return nil
 	}
 	key, err := signature.NewKey([]byte(value))

@@ -3,24 +3,28 @@ package gate
 import (
 	"io"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
 // patientBody is the body of a request that is only monitored. A read deadline
 // would break the stream for good, so each read runs in a goroutine of its own:
 // when the time for judging is over, the one that still blocks is left to whoever
-// reads next.
+// reads next. That may be a transport that still reads when the handler returns.
 type patientBody struct {
 	io.ReadCloser
+
+	mu      sync.Mutex
 	over    *time.Timer // the time for judging; nil once it is over
-	pending chan readResult
+	pending *pendingRead
 	left    []byte // read, but not yet asked for
 	err     error
-	reading atomic.Bool
 }
 
-type readResult struct {
+// pendingRead is a read under way. Its result may be looked at once done is
+// closed.
+type pendingRead struct {
+	done chan struct{}
 	data []byte
 	err  error
 }
@@ -35,59 +39,75 @@ func newPatientBody(stream io.ReadCloser, judge time.Duration) *patientBody {
 // Read implements [io.Reader]. It returns nothing, and no error, when the time
 // for judging ends while it waits.
 func (b *patientBody) Read(p []byte) (int, error) {
-	if len(b.left) > 0 {
-		n := copy(p, b.left)
+	for {
+		n, err, waitFor, over := b.take(p)
+		if waitFor == nil {
+			return n, err
+		}
+		if over == nil {
+			<-waitFor.done
+			continue
+		}
+		select {
+		case <-waitFor.done:
+		case <-over.C:
+			b.mu.Lock()
+			b.over = nil
+			b.mu.Unlock()
+			return 0, nil
+		}
+	}
+}
+
+// take gives what is there, or the read to wait for.
+func (b *patientBody) take(p []byte) (n int, err error, waitFor *pendingRead, over *time.Timer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.pending != nil {
+		select {
+		case <-b.pending.done:
+			b.left, b.err, b.pending = b.pending.data, b.pending.err, nil
+		default:
+			return 0, nil, b.pending, b.over
+		}
+	}
+	switch {
+	case len(b.left) > 0:
+		n = copy(p, b.left)
 		b.left = b.left[n:]
-		return n, nil
+		return n, nil, nil, nil
+	case b.err != nil || len(p) == 0:
+		return 0, b.err, nil, nil
 	}
-	if b.err != nil || len(p) == 0 {
-		return 0, b.err
-	}
-	if b.pending == nil {
-		b.pending = make(chan readResult, 1)
-		b.reading.Store(true)
-		go b.read(b.pending, make([]byte, min(len(p), patientRead)))
-	}
-	if b.over == nil {
-		return b.take(p, <-b.pending)
-	}
-	select {
-	case result := <-b.pending:
-		return b.take(p, result)
-	case <-b.over.C:
-		b.over = nil
-		return 0, nil
-	}
+	b.pending = &pendingRead{done: make(chan struct{}), data: make([]byte, min(len(p), patientRead))}
+	go b.read(b.pending)
+	return 0, nil, b.pending, b.over
 }
 
-func (b *patientBody) read(into chan<- readResult, p []byte) {
-	n, err := b.ReadCloser.Read(p)
-	b.reading.Store(false)
-	into <- readResult{p[:n], err}
+func (b *patientBody) read(pending *pendingRead) {
+	n, err := b.ReadCloser.Read(pending.data)
+	pending.data, pending.err = pending.data[:n], err
+	close(pending.done)
 }
 
-func (b *patientBody) take(p []byte, result readResult) (int, error) {
-	b.pending, b.left, b.err = nil, result.data, result.err
-	n := copy(p, b.left)
-	b.left = b.left[n:]
-	if len(b.left) > 0 {
-		return n, nil
-	}
-	return n, b.err
-}
-
-// end stops a read that nobody waits for any more. It belongs to the request,
-// and must not outlive it.
+// end stops a read that is still under way: it belongs to the request, and must
+// not outlive it. Whoever reads later gets an error.
 func (b *patientBody) end(w http.ResponseWriter) {
+	b.mu.Lock()
+	pending := b.pending
+	b.pending, b.left, b.err = nil, nil, http.ErrBodyReadAfterClose
 	if b.over != nil {
 		b.over.Stop()
+		b.over = nil
 	}
-	if b.pending == nil {
+	b.mu.Unlock()
+	if pending == nil {
 		return
 	}
-	if b.reading.Load() {
+	select {
+	case <-pending.done:
+	default:
 		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
+		<-pending.done
 	}
-	<-b.pending
-	b.pending = nil
 }

@@ -31,6 +31,18 @@ func (h *Handler) refuse(d *delivery) error {
 		d.w.Header().Set("Retry-After", retryAfter)
 	}
 	d.abandonBody()
+	d.withholdBody()
 	h.logRefusal(d)
 	return caddyhttp.Error(found.Status(), errRefused)
+}
+
+// withholdBody leaves nothing of the body to error routes: one that proxies would
+// hand what was never verified to its upstream. The server has its own hold of
+// the body, and drains that.
+func (d *delivery) withholdBody() {
+	d.r.Body, d.r.GetBody = http.NoBody, nil
+	d.r.ContentLength = 0
+	d.r.TransferEncoding, d.r.Trailer = nil, nil
+	d.r.Header.Del("Content-Length")
+	d.r.Header.Del("Trailer")
 }

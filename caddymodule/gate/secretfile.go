@@ -53,6 +53,8 @@ type secretFile struct {
 	value []byte
 	err   error // why the last look failed
 	ready bool  // the first look, at load, is over
+
+	settled os.FileInfo // left alone for settleTime, by a clock that nobody injects
 }
 
 // fileState tells one content of a file from the next. A symlink that is
@@ -95,9 +97,20 @@ func (f *secretFile) lookAgain() *signature.Key {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.due(&f.extra) {
+		f.settle()
 		f.look()
 	}
 	return f.key.Load()
+}
+
+// settle waits until a file that was just changed may be believed. The delivery
+// that waits is complete, and would be refused otherwise.
+func (f *secretFile) settle() {
+	info, err := os.Stat(f.path)
+	if err == nil && f.isYoung(info) {
+		<-time.After(settleTime - f.now().Sub(info.ModTime()))
+		f.settled = info
+	}
 }
 
 // due reports whether a look is due, and if so counts it as taken.
@@ -127,7 +140,7 @@ func (f *secretFile) look() {
 	if err == nil && f.err == nil && f.seen.same(info) {
 		return
 	}
-	if err == nil && f.key.Load() != nil && f.isYoung(info) {
+	if err == nil && f.key.Load() != nil && f.isYoung(info) && !(f.settled != nil && sameFile(f.settled, info)) {
 		f.looked.Store(0) // ask again soon, not in a second
 		return
 	}
@@ -201,6 +214,9 @@ func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 		return nil, nil, errBeingWritten
 	}
 	value = trimNewline(value)
+	if bytes.IndexByte(value, 0) >= 0 {
+		return nil, nil, errors.New("it holds NUL bytes, which no secret of Twenty's does: it is half written, or damaged")
+	}
 	if len(bytes.TrimSpace(value)) == 0 {
 		return nil, nil, errors.New("it is empty: write the webhook's secret into it")
 	}

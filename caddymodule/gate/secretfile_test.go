@@ -87,7 +87,7 @@ func TestSecretFileTrimming(t *testing.T) {
 		{"trailing space", secretA + " \n", secretA + " "},
 		{"leading newline", "\n" + secretA, "\n" + secretA},
 		{"braces", "pa{ss}wd{env.HOME}pa{ss}wd\n", "pa{ss}wd{env.HOME}pa{ss}wd"},
-		{"binary", "\x00\xff\x00\xfe0123456789abcdef\n", "\x00\xff\x00\xfe0123456789abcdef"},
+		{"binary", "\x01\xff\x02\xfe0123456789abcdef\n", "\x01\xff\x02\xfe0123456789abcdef"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h, _, err := provisionSecretsOf(Secret{File: writeSecretFile(t, tc.content)})
@@ -287,4 +287,18 @@ func TestSecretFileSymlinkSwap(t *testing.T) {
 	if !verifies(f.current(), secretB) {
 		t.Error("the swap went unnoticed")
 	}
+}
+
+// TestNULBytesAreNoSecret: HMAC pads its keys with them, so that a file full of
+// them would be the empty key, which everybody knows.
+func TestNULBytesAreNoSecret(t *testing.T) {
+	for _, content := range []string{"\x00", strings.Repeat("\x00", 64), "\x00\n", "secret-secret-secret\x00\x00"} {
+		if _, _, err := provisionSecretsOf(Secret{File: writeSecretFile(t, content)}); err == nil {
+			t.Errorf("%q was taken", content)
+		}
+	}
+	f := newFileFixture(t)
+	f.write(strings.Repeat("\x00", 64), time.Minute)
+	f.clock.advance(2 * time.Second)
+	f.want(secretA, "after the file was filled with zeros")
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -175,6 +176,9 @@ func (h *Handler) resolveFile(s *secret, path string) error {
 }
 
 func (h *Handler) useValue(s *secret, value []byte) error {
+	if bytes.IndexByte(value, 0) >= 0 {
+		return fmt.Errorf("%s holds NUL bytes, which no secret of Twenty's does: look at where it comes from", s.label)
+	}
 	h.warnIfShort(s.label, len(value))
 	key, err := signature.NewKey(value)
 	if err != nil {

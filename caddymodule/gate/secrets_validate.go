@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -70,9 +71,12 @@ const (
 	placeholderPerRequest
 )
 
+// caddysOwn are variables that Caddy sets by itself. A caller fills some of them,
+// trace_id by a header for one, and the others are guessed.
+var caddysOwn = []string{"client_ip", "trusted_proxy", "trace_id", "span_id", "uuid", "start_time", "unhandled", "original_request", "matchers.error"}
+
 // placeholderKind sorts placeholders by who fills them. Variables and the
-// outputs of map are the operator's; client_ip is a variable that a caller may
-// have filled.
+// outputs of map are the operator's.
 func placeholderKind(name string) kindOfPlaceholder {
 	variable, isVariable := strings.CutPrefix(name, "http.vars.")
 	if !isVariable {
@@ -81,7 +85,7 @@ func placeholderKind(name string) kindOfPlaceholder {
 	switch {
 	case strings.HasPrefix(name, "env."), strings.HasPrefix(name, "file."):
 		return placeholderAtLoad
-	case isVariable && variable != "client_ip" && variable != "trusted_proxy":
+	case isVariable && !slices.Contains(caddysOwn, variable):
 		return placeholderPerRequest
 	case name != "" && !strings.ContainsAny(name, ". "):
 		return placeholderPerRequest

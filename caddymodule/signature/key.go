@@ -1,6 +1,7 @@
 package signature
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
@@ -9,7 +10,8 @@ import (
 	"sync"
 )
 
-// ErrEmptySecret is returned for a secret of no bytes: everyone knows it.
+// ErrEmptySecret is returned for a secret of no bytes, and for one of NUL bytes
+// alone, which HMAC pads its keys with: everyone knows both.
 var ErrEmptySecret = errors.New("secret is empty")
 
 // Key signs and verifies with one secret. It is safe for use by several
@@ -25,7 +27,7 @@ type Key struct {
 // secret that looks like hex is not decoded, since Twenty does not decode it
 // either. An empty secret is [ErrEmptySecret].
 func NewKey(secret []byte) (*Key, error) {
-	if len(secret) == 0 {
+	if len(bytes.Trim(secret, "\x00")) == 0 {
 		return nil, ErrEmptySecret
 	}
 	own := append([]byte(nil), secret...)

@@ -90,7 +90,7 @@ func TestMACVectorsOfRFC4231(t *testing.T) {
 }
 
 func TestNewKeyRefusesEmptySecret(t *testing.T) {
-	for _, secret := range [][]byte{nil, {}} {
+	for _, secret := range [][]byte{nil, {}, {0}, make([]byte, 64)} {
 		if _, err := NewKey(secret); !errors.Is(err, ErrEmptySecret) {
 			t.Errorf("got %v, want ErrEmptySecret", err)
 		}

@@ -78,6 +78,9 @@ func (b *Budget) ask(buffer *Buffer, bytes int64, wait bool) (*request, error) {
 	if !wait {
 		return nil, ErrNoRoom
 	}
+	if account == &b.large && !buffer.isLarge {
+		b.leaveUnfinished(buffer) // it is no small body any more
+	}
 	req := &request{buffer: buffer, bytes: bytes, account: account, answer: make(chan error, 1)}
 	account.enqueue(req)
 	return req, nil
@@ -217,15 +220,36 @@ func (b *Budget) settleSmall() (victims []*Buffer) {
 		}
 		b.grant(req)
 	}
-	for a.unfinished.Len() > 0 && b.shortOfSmall() {
-		oldest := a.unfinished.Front().Value.(*Buffer)
-		if a.waiting.Len() == 1 && a.waiting.Front().Value == oldest.request {
-			break // it would give way to itself alone
+	for b.shortOfSmall() {
+		victim := b.victim()
+		if victim == nil {
+			break
 		}
-		b.giveWay(oldest)
-		victims = append(victims, oldest)
+		b.giveWay(victim)
+		victims = append(victims, victim)
 	}
 	return victims
+}
+
+// victim is the small body that has been unfinished longest. Where there is
+// none, it is the youngest of those that have outgrown the small share and wait
+// for room in the large one, with what they hold here; never the oldest, which
+// may always finish.
+func (b *Budget) victim() *Buffer {
+	small, large := &b.small, &b.large
+	if e := small.unfinished.Front(); e != nil {
+		oldest := e.Value.(*Buffer)
+		alone := small.waiting.Len() == 1 && small.waiting.Front().Value == oldest.request
+		if !alone { // else it would give way to itself
+			return oldest
+		}
+	}
+	for e := large.waiting.Back(); e != nil && e != large.waiting.Front(); e = e.Prev() {
+		if buffer := e.Value.(*request).buffer; !buffer.isLarge {
+			return buffer
+		}
+	}
+	return nil
 }
 
 // shortOfSmall tells whether the small bodies that wait want more than is free

@@ -25,7 +25,8 @@ func TestLargeBodiesLeaveTheSmallShare(t *testing.T) {
 	})
 }
 
-// What waits for large room still holds small memory, and gives it up.
+// What waits for large room still holds small memory. The youngest that waits
+// gives it up, and the oldest never does: it may always finish.
 func TestBodyThatOutgrowsSmallMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var budget Budget
@@ -40,18 +41,22 @@ func TestBodyThatOutgrowsSmallMoves(t *testing.T) {
 		u.release()
 
 		holder, favored := start(t, &budget, tight, 2).send(300*kib).end(), start(t, &budget, tight, 3).send(100*kib)
-		stuck := start(t, &budget, tight, 4).send(65 * kib)
-		if !stuck.waiting() {
+		oldest := start(t, &budget, tight, 4).send(65 * kib)
+		youngest := start(t, &budget, tight, 5).send(65 * kib)
+		if !oldest.waiting() || !youngest.waiting() {
 			t.Fatal("not the expected start")
 		}
 		var small []*upload
-		for seed := range 3 {
-			small = append(small, start(t, &budget, tight, 5+seed).send(64*kib).end())
+		for seed := range 2 {
+			small = append(small, start(t, &budget, tight, 6+seed).send(64*kib).end())
 		}
-		stuck.mustEnd(t, "stuck", ErrNoRoom)
-		stuck.release()
-		small[2].mustEnd(t, "small", nil)
+		youngest.mustEnd(t, "youngest", ErrNoRoom)
+		youngest.release()
+		small[1].mustEnd(t, "small", nil)
+		oldest.mustBeOpen(t, "oldest")
 		releaseAll(append(small, holder, favored)...)
+		oldest.end().mustEnd(t, "oldest", nil)
+		oldest.release()
 		mustBeEmpty(t, &budget)
 	})
 }
