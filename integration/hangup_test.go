@@ -160,7 +160,7 @@ func TestDeliverTimeout(t *testing.T) {
 	}
 	harness.Soon(t, "given up on", upstream.gone)
 	e := gate.Log.WaitMessage(t, 0, "verified, but the upstream did not take it")
-	if e.Level != "warn" || e.Number("status") != http.StatusGatewayTimeout {
+	if e.Level != "error" || e.Number("status") != http.StatusGatewayTimeout {
 		t.Errorf("logged: %s", e.Line)
 	}
 
@@ -172,7 +172,7 @@ func TestDeliverTimeout(t *testing.T) {
 	gate.Log.WaitMessage(t, mark, "verified, but the upstream did not take it")
 }
 
-// What the upstream refuses is told as a warning.
+// What the upstream did not take is told as an error.
 func TestUpstreamDoesNotTakeIt(t *testing.T) {
 	t.Parallel()
 	upstream := harness.NewUpstream(t)
@@ -184,12 +184,12 @@ func TestUpstreamDoesNotTakeIt(t *testing.T) {
 		t.Errorf("status %d, want the upstream's 500", status)
 	}
 	e := gate.Log.WaitMessage(t, 0, "verified, but the upstream did not take it")
-	if e.Level != "warn" || e.Number("status") != 500 || e.Verdict() != "verified" {
+	if e.Level != "error" || e.Number("status") != 500 || e.Verdict() != "verified" {
 		t.Errorf("logged: %s", e.Line)
 	}
 }
 
-// An upstream that is not there is a 502 to the sender and a warning.
+// An upstream that is not there is a 502 to the sender and an error in the log.
 func TestUpstreamIsDown(t *testing.T) {
 	t.Parallel()
 	port := harness.NewClosedPort(t)
@@ -199,7 +199,7 @@ func TestUpstreamIsDown(t *testing.T) {
 		t.Errorf("status %d, want 502", status)
 	}
 	e := gate.Log.WaitMessage(t, 0, "verified, but the upstream did not take it")
-	if e.Level != "warn" || e.Number("status") != http.StatusBadGateway {
+	if e.Level != "error" || e.Number("status") != http.StatusBadGateway {
 		t.Errorf("logged: %s", e.Line)
 	}
 }

@@ -174,7 +174,9 @@ func (img image) try(root string) error {
 	}
 	cmd := exec.Command(img.command[0], img.command[1:]...)
 	cmd.Dir = "/"
-	cmd.Env = append(img.environment, "TWENTY_WEBHOOK_SECRET="+secret)
+	// The two variables that are all it takes; the upstream is the example's
+	// stand-in.
+	cmd.Env = append(img.environment, "TWENTY_WEBHOOK_SECRET="+secret, "UPSTREAM=127.0.0.1:18082")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Chroot:     root,
 		Credential: &syscall.Credential{Uid: img.user, Gid: img.group},

@@ -9,6 +9,8 @@ declare -A package_of=(
 	[openssl]=openssl
 	[redis-server]=redis-server
 	[redis-sentinel]=redis-sentinel
+	[mount]=mount
+	[unshare]=util-linux
 	[gcc]="gcc libc6-dev" # the race detector
 )
 

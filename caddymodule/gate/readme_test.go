@@ -37,3 +37,20 @@ func TestReadmeCaddyfiles(t *testing.T) {
 		}
 	}
 }
+
+// TestExampleTakesEveryHost: a host in the site's address would be a matcher, and
+// requests for other hosts get Caddy's own empty 200.
+func TestExampleTakesEveryHost(t *testing.T) {
+	example, err := os.ReadFile("../../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GATE_PORT", "28080")
+	config, _, err := caddyfile.Adapter{ServerType: httpcaddyfile.ServerType{}}.Adapt(example, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(config, []byte(`"host":`)) || !bytes.Contains(config, []byte(`":28080"`)) {
+		t.Errorf("the example adapts to %s", config)
+	}
+}

@@ -60,8 +60,15 @@ func Globals(more string) string {
 // the gate serves, and ends it with the test.
 func Start(tb testing.TB, caddyfile string, environment ...string) *Gate {
 	tb.Helper()
+	return StartUnder(tb, nil, caddyfile, environment...)
+}
+
+// StartUnder is Start with a command in front of the gate's, such as one that
+// makes namespaces. In the end it must become the gate, as exec does.
+func StartUnder(tb testing.TB, wrapper []string, caddyfile string, environment ...string) *Gate {
+	tb.Helper()
 	for range 5 {
-		g := launch(tb, caddyfile, environment)
+		g := launch(tb, wrapper, caddyfile, environment)
 		_, err := g.Log.await(0, "that it serves", func(e Entry) bool {
 			return e.Msg == "serving initial configuration"
 		})
@@ -79,7 +86,7 @@ func Start(tb testing.TB, caddyfile string, environment ...string) *Gate {
 	return nil
 }
 
-func launch(tb testing.TB, caddyfile string, environment []string) *Gate {
+func launch(tb testing.TB, wrapper []string, caddyfile string, environment []string) *Gate {
 	tb.Helper()
 	g := &Gate{
 		Log:   newLog(),
@@ -92,7 +99,8 @@ func launch(tb testing.TB, caddyfile string, environment []string) *Gate {
 	if err := os.WriteFile(path, []byte(g.Expand(caddyfile)), 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	g.cmd = exec.Command(binary, "run", "--config", path, "--adapter", "caddyfile")
+	command := append(append([]string(nil), wrapper...), binary, "run", "--config", path, "--adapter", "caddyfile")
+	g.cmd = exec.Command(command[0], command[1:]...)
 	g.cmd.Env = append(homeEnvironment(g.Home), environment...)
 	g.cmd.Dir = g.Home
 	stderr, err := g.cmd.StderrPipe()
@@ -138,6 +146,15 @@ func (g *Gate) Terminate() {
 	if err := g.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		g.tb.Fatal(err)
 	}
+}
+
+// Kill ends the process at once and in no order, and waits for its end.
+func (g *Gate) Kill() {
+	g.tb.Helper()
+	if err := g.cmd.Process.Kill(); err != nil {
+		g.tb.Fatal(err)
+	}
+	Soon(g.tb, "the end of the killed process", g.ended)
 }
 
 // Ended is closed once the process has ended.
@@ -191,6 +208,23 @@ func (g *Gate) Admin(method, path, contentType, content string) (status int, bod
 		g.tb.Fatal(err)
 	}
 	return resp.StatusCode, string(answer)
+}
+
+// Metric is the value of a series, written as name{label="value"}, among the
+// metrics of the admin endpoint, and -1 when it is not there.
+func (g *Gate) Metric(series string) float64 {
+	g.tb.Helper()
+	_, text := g.Admin(http.MethodGet, "/metrics", "", "")
+	for line := range strings.Lines(text) {
+		if value, found := strings.CutPrefix(line, series+" "); found {
+			number, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				g.tb.Fatalf("%s: %v", series, err)
+			}
+			return number
+		}
+	}
+	return -1
 }
 
 // cleanup ends the process, and fails the test when it would not end or had
