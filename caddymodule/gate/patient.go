@@ -40,7 +40,7 @@ func newPatientBody(stream io.ReadCloser, judge time.Duration) *patientBody {
 // for judging ends while it waits.
 func (b *patientBody) Read(p []byte) (int, error) {
 	for {
-		n, err, waitFor, over := b.take(p)
+		n, waitFor, over, err := b.take(p)
 		if waitFor == nil {
 			return n, err
 		}
@@ -60,7 +60,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 }
 
 // take gives what is there, or the read to wait for.
-func (b *patientBody) take(p []byte) (n int, err error, waitFor *pendingRead, over *time.Timer) {
+func (b *patientBody) take(p []byte) (n int, waitFor *pendingRead, over *time.Timer, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.pending != nil {
@@ -68,7 +68,7 @@ func (b *patientBody) take(p []byte) (n int, err error, waitFor *pendingRead, ov
 		case <-b.pending.done:
 			b.left, b.err, b.pending = b.pending.data, b.pending.err, nil
 		default:
-			return 0, nil, b.pending, b.over
+			return 0, b.pending, b.over, nil
 		}
 	}
 	switch {
@@ -77,11 +77,11 @@ func (b *patientBody) take(p []byte) (n int, err error, waitFor *pendingRead, ov
 		b.left = b.left[n:]
 		return n, nil, nil, nil
 	case b.err != nil || len(p) == 0:
-		return 0, b.err, nil, nil
+		return 0, nil, nil, b.err
 	}
 	b.pending = &pendingRead{done: make(chan struct{}), data: make([]byte, min(len(p), patientRead))}
 	go b.read(b.pending)
-	return 0, nil, b.pending, b.over
+	return 0, b.pending, b.over, nil
 }
 
 func (b *patientBody) read(pending *pendingRead) {
