@@ -21,8 +21,8 @@ type claims struct {
 
 // end keeps or releases what was claimed.
 func (c claims) end(taken bool) {
-	// The body first: who waits for it finds the signature's end irrelevant, and
-	// the other way round a second post could find neither.
+	// The body first, so that its twin is told before anybody can claim this
+	// signature again.
 	for _, claim := range []replay.Claim{c.body, c.signature} {
 		switch {
 		case claim == nil:

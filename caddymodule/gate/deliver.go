@@ -40,6 +40,7 @@ func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
 	result := outcome{status: http.StatusInternalServerError}
 	defer func() {
 		d.claims.end(result.taken())
+		d.record.letGo(d.claims)
 		h.logDelivered(d, result, err, sender.Err() != nil)
 	}()
 	return h.handOver(d.w, d.r, d.upstreamBody(h.Monitor), next, &result)
@@ -104,11 +105,11 @@ var (
 func (h *Handler) handOver(w http.ResponseWriter, r *http.Request, setBody func(*http.Request), next caddyhttp.Handler, result *outcome) error {
 	sender := r.Context()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(sender), time.Duration(h.DeliverTimeout))
-	defer cancel()
+	// The request keeps the context after an answer, for whoever wraps the gate and
+	// goes on with it.
+	defer func() { endWith(sender, cancel) }()
 	*r = *r.WithContext(ctx)
 	setBody(r)
-	// Error routes run under the sender's context again.
-	defer func() { *r = *r.WithContext(sender) }()
 
 	started := h.now()
 	observed := &observedWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
@@ -126,7 +127,11 @@ func (h *Handler) handOver(w http.ResponseWriter, r *http.Request, setBody func(
 	}
 	switch {
 	case err != nil:
-		setBody(r) // for an error route that has another upstream
+		// For error routes: the sender's context, whose time is not up, and the
+		// body for another upstream. After an answer the request is let be, since
+		// a transport that still reads looks at it.
+		*r = *r.WithContext(sender)
+		setBody(r)
 	case observed.status == 0 && switchedProtocols(r):
 		err = caddyhttp.Error(http.StatusBadGateway, errSwitchedProtocols)
 	case observed.status == 0 && !h.Monitor && caddyhttp.GetVar(ctx, "unhandled") == true:

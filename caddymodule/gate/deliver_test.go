@@ -129,9 +129,6 @@ func TestDeliveryOutlivesItsSender(t *testing.T) {
 	if within != r {
 		t.Error("the next handler got another request than Caddy prepared")
 	}
-	if r.Context().Err() == nil {
-		t.Error("afterwards the request is not under its sender's context again")
-	}
 	line := logs.FilterMessage("verified, and delivered after the sender hung up").All()
 	if len(line) != 1 || line[0].ContextMap()["status"] != int64(201) || line[0].ContextMap()["sender_gone"] != true {
 		t.Errorf("the outcome was not logged as what the upstream said: %v", logs.All())

@@ -26,7 +26,8 @@ type delivery struct {
 	keys   []resolvedSecret
 	key    *signature.Key // the one that made the signature
 	claims claims
-	detail string // what the hint says beyond the verdict
+	use    *guardUse // kept for as long as the delivery may have claims
+	detail string    // what the hint says beyond the verdict
 
 	body    *body.Buffer
 	adopted bool // the body is an earlier gate's, who also releases it
@@ -60,28 +61,43 @@ func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *delivery {
 	d.record.latest = d.found
 	underway.enter()
 	h.guardUse.begin()
+	if h.guardUse.hold() {
+		d.use = h.guardUse
+	}
 	return d
 }
 
-// leave ends the delivery's stay and gives the body's memory back. A verified one is kept until the request
-// is over, not only the handler, since a log may yet ask for the delivery's id.
-// The request is over when its context is, which a sender that hung up has
-// ended before: then the id is made now.
+// leave ends the delivery's stay and gives the body's memory back. A verified
+// one is kept until the request is over, not only the handler, since a log may
+// yet ask for the delivery's id. The request is over when its context is, which a
+// sender that hung up has ended before: then the id is made now.
 func (d *delivery) leave() {
 	defer underway.leave()
+	defer func() { _ = d.use.end() }()
 	if d.patient != nil {
 		d.patient.end(d.w)
 	}
 	if d.body == nil || d.adopted {
 		return
 	}
-	request := d.record.request
-	if d.found.verified == nil || request.Done() == nil || request.Err() != nil {
-		d.found.deliveryID()
+	if d.found.verified == nil {
 		d.body.Release()
 		return
 	}
-	context.AfterFunc(request, d.body.Release)
+	if d.record.request.Err() != nil {
+		d.found.deliveryID()
+	}
+	endWith(d.record.request, d.body.Release)
+}
+
+// endWith calls f when a request is over: now, if its context can't tell, or has
+// ended.
+func endWith(request context.Context, f func()) {
+	if request.Done() == nil || request.Err() != nil {
+		f()
+		return
+	}
+	context.AfterFunc(request, f)
 }
 
 // turnAway refuses a delivery, or, where the gate only monitors, reports it and

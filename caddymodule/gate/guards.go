@@ -43,6 +43,7 @@ type guardUse struct {
 	logger   *zap.Logger
 	release  func() // of what the guard holds for this gate's max_age
 	once     sync.Once
+	holders  atomic.Int64 // the gate, and the deliveries in it, which outlive it
 }
 
 func newProcessGuard(name string) *processGuard {
@@ -79,15 +80,35 @@ func useGuard(ctx caddy.Context, name string, provider replay.Provider, logger *
 	}
 	g.config, g.settings = config, settings
 	g.uses++
-	return &guardUse{process: g, number: g.uses, provider: provider, logger: logger}, nil
+	use := &guardUse{process: g, number: g.uses, provider: provider, logger: logger}
+	use.holders.Store(1)
+	return use, nil
 }
 
 // retain has the guard hold its entries for a gate of this max_age.
 func (u *guardUse) retain(maxAge time.Duration) { u.release = u.process.memory.Retain(maxAge) }
 
-// end gives the share back. It is safe to call without one.
-func (u *guardUse) end() error {
+// hold keeps the share for a delivery, which ends it, and reports whether there
+// was one left to keep.
+func (u *guardUse) hold() bool {
 	if u == nil {
+		return false
+	}
+	for {
+		n := u.holders.Load()
+		if n == 0 {
+			return false
+		}
+		if u.holders.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// end gives the share back once nobody holds it any more. It is safe to call
+// without one.
+func (u *guardUse) end() error {
+	if u == nil || u.holders.Add(-1) > 0 {
 		return nil
 	}
 	if u.release != nil {

@@ -55,6 +55,14 @@ func (rec *record) hold(guard *processGuard, id replay.ID) {
 	rec.held = append(rec.held, heldClaim{guard, id})
 }
 
+// letGo forgets what was claimed here: an error route that comes to another gate
+// has to claim anew.
+func (rec *record) letGo(c claims) {
+	if c.signature != nil {
+		rec.held = nil
+	}
+}
+
 func (rec *record) holds(guard *processGuard, id replay.ID) bool {
 	return slices.Contains(rec.held, heldClaim{guard, id})
 }

@@ -332,3 +332,25 @@ func TestReplayMetrics(t *testing.T) {
 	}
 	t.Error("no series tells of the one entry")
 }
+
+// TestErrorRoutesClaimAnew: what the first gate released, a gate on an error
+// route has to claim for itself.
+func TestErrorRoutesClaimAnew(t *testing.T) {
+	name := newGuardName()
+	use := func(h *Handler) { h.ReplayRaw = memoryGuard(name) }
+	first, second := newGuarded(t, use), newGuarded(t, use)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	dead := &upstream{answer: func(http.ResponseWriter, *http.Request) error { return caddyhttp.Error(502, errors.New("dead")) }}
+	w, r, err := pass(first, capture().WithContext(ctx), dead)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	backup := &upstream{}
+	if err := second.ServeHTTP(w, r, backup); err != nil || string(backup.body) != testPayload {
+		t.Errorf("the backup got %q and %v", backup.body, err)
+	}
+	if got := verdictOf(first, capture(), &upstream{}); got != "replayed" {
+		t.Errorf("what the backup took is %s afterwards", got)
+	}
+}

@@ -59,8 +59,10 @@ func (r *reader) Read(p []byte) (int, error) {
 			r.chunk, r.offset = r.chunk+1, 0
 		}
 	}
-	if n == 0 {
-		return 0, io.EOF
+	if r.chunk == len(b.chunks) {
+		// With the last bytes: a transport that has to ask once more may do so
+		// after the answer, when the request is no longer its own.
+		return n, io.EOF
 	}
 	return n, nil
 }
