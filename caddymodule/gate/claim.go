@@ -47,9 +47,7 @@ func (h *Handler) claimDelivery(d *delivery) verdict.Verdict {
 	}
 	// A verified delivery does not die with its connection, while it is claimed
 	// or waits for its twin any more than afterwards.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.r.Context()), duplicateWait)
-	defer cancel()
-
+	ctx := context.WithoutCancel(d.r.Context())
 	claim, err := h.guard.Claim(ctx, replay.Entry{
 		ID:        id,
 		Timestamp: int64(d.header.Timestamp),
@@ -71,6 +69,8 @@ func (h *Handler) claimDelivery(d *delivery) verdict.Verdict {
 // signatures they come under. The key is made with the secret that verified
 // them, so that one tenant can't spend another's delivery.
 func (h *Handler) claimBody(ctx context.Context, d *delivery) verdict.Verdict {
+	ctx, cancel := context.WithTimeout(ctx, duplicateWait)
+	defer cancel()
 	parts := append([][]byte{[]byte("dedupe:")}, d.body.Parts()...)
 	id := replay.ID(d.key.MAC(parts...))
 	claim, err := h.guard.ClaimBody(ctx, id, time.Duration(h.Dedupe), h.lease())
