@@ -112,7 +112,7 @@ type Handler struct {
 	Name string `json:"name,omitempty"`
 
 	logger  *zap.Logger // for the gate itself
-	log     *zap.Logger // for deliveries; sampled
+	log     *zap.Logger // for refusals; sampled
 	clock   func() time.Time
 	config  context.Context // ends with the config
 	keyring keyring

@@ -58,8 +58,8 @@ func (s *secret) keyFor(repl *caddy.Replacer) *signature.Key {
 		return s.file.current()
 	}
 	value := repl.ReplaceKnown(s.template, "")
-	// An unknown placeholder stays as it is. And a map with a regular expression leaves {env.X} in its output as that
-	// text, which everybody knows.
+	// An unknown placeholder stays as it is. And a map with a regular expression
+	// leaves {env.X} in its output as that text, which everybody knows.
 	if placeholderPattern.MatchString(value) || strings.Trim(value, " \t\r\n\x00") == "" {
 		return nil
 	}

@@ -53,6 +53,8 @@ func (h *Handler) logRefusal(d *delivery) {
 	}
 }
 
+// logDelivered is not sampled: only who has the secret can cause such a line, and
+// each that was not taken may be the only trace of a delivery.
 func (h *Handler) logDelivered(d *delivery, result outcome, err error, senderGone bool) {
 	level, message, hint := zapcore.DebugLevel, d.found.verdict.String(), ""
 	switch {
@@ -65,7 +67,7 @@ func (h *Handler) logDelivered(d *delivery, result outcome, err error, senderGon
 	case senderGone:
 		level, message = zapcore.InfoLevel, message+", and delivered after the sender hung up"
 	}
-	entry := h.log.Check(level, message)
+	entry := h.logger.Check(level, message)
 	if entry == nil {
 		return
 	}

@@ -229,3 +229,17 @@ func encoded[T any](t *testing.T, lines ...T) string {
 	}
 	return text.String()
 }
+
+// TestNoLossIsSampledAway: an import is thousands of deliveries, and of each that
+// the upstream did not take the line may be the only trace.
+func TestNoLossIsSampledAway(t *testing.T) {
+	const losses = 500
+	h, logs := newGate(t, nil)
+	failing := &upstream{answer: func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(503); return nil }}
+	for range losses {
+		_ = verdictOf(h, capture(), failing)
+	}
+	if n := logs.FilterMessage("verified, but the upstream did not take it").Len(); n != losses {
+		t.Errorf("%d of %d losses were logged", n, losses)
+	}
+}
