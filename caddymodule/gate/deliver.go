@@ -14,8 +14,10 @@ import (
 
 // outcome is what became of a verified delivery.
 type outcome struct {
-	status   int
-	duration time.Duration
+	status     int
+	duration   time.Duration
+	err        error // the next handler's
+	senderGone bool  // the sender hung up before the end
 }
 
 // taken reports whether the upstream took the delivery. What says "not now"
@@ -41,7 +43,8 @@ func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
 	defer func() {
 		d.claims.end(result.taken())
 		d.record.letGo(d.claims)
-		h.logDelivered(d, result, err, sender.Err() != nil)
+		result.err, result.senderGone = err, sender.Err() != nil
+		h.report(d, &result)
 	}()
 	return h.handOver(d.w, d.r, d.upstreamBody(h.Monitor), next, &result)
 }

@@ -50,8 +50,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		(*Handler).claimDelivery,
 	} {
 		if d.found.verdict = check(h, d); d.found.verdict != verdict.Verified {
-			return h.turnAway(d, next)
+			break
 		}
+	}
+	h.judged(d)
+	if d.found.verdict != verdict.Verified {
+		return h.turnAway(d, next)
 	}
 	return h.deliver(d, next)
 }

@@ -69,14 +69,14 @@ func (h *Handler) explainAge(d *delivery) string {
 
 // outcomeHint says what an operator does about a delivery that the upstream did
 // not take, or took oddly.
-func (h *Handler) outcomeHint(o outcome, err error) string {
+func (h *Handler) outcomeHint(o outcome) string {
 	const lost = "; Twenty does not send it again, so it is lost unless whoever stands between tries again"
 	switch {
 	case o.taken():
 		return fmt.Sprintf("the upstream answered %d, which counts as taken: check that it expects deliveries at this path", o.status)
-	case o.status == http.StatusGatewayTimeout && err != nil:
+	case o.status == http.StatusGatewayTimeout && o.err != nil:
 		return fmt.Sprintf("the upstream gave no answer in time (deliver_timeout is %v)", time.Duration(h.DeliverTimeout)) + lost
-	case err != nil:
+	case o.err != nil:
 		return "the upstream could not be reached, or broke off: see the error" + lost
 	}
 	return fmt.Sprintf("the upstream answered %d: see its own log", o.status) + lost

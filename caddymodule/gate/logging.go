@@ -55,16 +55,16 @@ func (h *Handler) logRefusal(d *delivery) {
 
 // logDelivered is not sampled: only who has the secret can cause such a line, and
 // each that was not taken may be the only trace of a delivery.
-func (h *Handler) logDelivered(d *delivery, result outcome, err error, senderGone bool) {
+func (h *Handler) logDelivered(d *delivery, result outcome) {
 	level, message, hint := zapcore.DebugLevel, d.found.verdict.String(), ""
 	switch {
 	case !result.taken():
 		level, message = zapcore.ErrorLevel, message+", but the upstream did not take it"
-		hint = h.outcomeHint(result, err)
+		hint = h.outcomeHint(result)
 	case result.status >= 400:
 		level, message = zapcore.WarnLevel, message+", but refused by the upstream"
-		hint = h.outcomeHint(result, err)
-	case senderGone:
+		hint = h.outcomeHint(result)
+	case result.senderGone:
 		level, message = zapcore.InfoLevel, message+", and delivered after the sender hung up"
 	}
 	entry := h.logger.Check(level, message)
@@ -74,15 +74,15 @@ func (h *Handler) logDelivered(d *delivery, result outcome, err error, senderGon
 	fields := append(d.fields(),
 		zap.Int("status", result.status),
 		zap.Float64("duration_ms", float64(result.duration)/float64(time.Millisecond)),
-		zap.Bool("sender_gone", senderGone))
+		zap.Bool("sender_gone", result.senderGone))
 	if hint != "" {
 		fields = append(fields, zap.String("hint", hint))
 	}
 	if !result.taken() {
 		fields = append(fields, zap.String("delivery_id", d.found.deliveryID()))
 	}
-	if err != nil {
-		fields = append(fields, zap.Error(err))
+	if result.err != nil {
+		fields = append(fields, zap.Error(result.err))
 	}
 	entry.Write(fields...)
 }

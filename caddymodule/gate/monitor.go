@@ -6,7 +6,7 @@ import "github.com/caddyserver/caddy/v2/modules/caddyhttp"
 // came: the bytes that were read, then the rest of the stream, in the sender's
 // own context.
 func (h *Handler) letThrough(d *delivery, next caddyhttp.Handler) error {
-	h.logRefusal(d)
+	h.report(d, nil)
 	if d.body != nil && !d.adopted {
 		d.r.Body = d.body.Resume(d.r.Body)
 	}

@@ -22,7 +22,7 @@ func (h *Handler) refuse(d *delivery) error {
 	switch found {
 	case verdict.Duplicate:
 		// Not a refusal to its sender: the upstream has what it brought.
-		h.logRefusal(d)
+		h.report(d, nil)
 		d.w.WriteHeader(found.Status())
 		return nil
 	case verdict.MethodNotAllowed:
@@ -32,7 +32,7 @@ func (h *Handler) refuse(d *delivery) error {
 	}
 	d.abandonBody()
 	d.withholdBody()
-	h.logRefusal(d)
+	h.report(d, nil)
 	return caddyhttp.Error(found.Status(), errRefused)
 }
 
