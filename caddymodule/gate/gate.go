@@ -117,6 +117,7 @@ type Handler struct {
 	config  context.Context // ends with the config
 	keyring keyring
 	shared  *shared
+	tallies []labelledTally // of the secrets
 
 	// The replay guard, or nil for none.
 	guard    replay.Guard
@@ -138,6 +139,8 @@ type shared struct {
 
 	// Monitored bodies have no deadline and can't give way, so they don't share.
 	monitoring body.Budget
+
+	series *series
 }
 
 // Destruct implements [caddy.Destructor].
@@ -170,11 +173,12 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	if err := h.provisionReplay(ctx); err != nil {
 		return err
 	}
-	state, _, err := gates.LoadOrNew(h.Name, func() (caddy.Destructor, error) { return new(shared), nil })
+	state, _, err := gates.LoadOrNew(h.Name, func() (caddy.Destructor, error) { return &shared{series: newSeries(h.Name)}, nil })
 	if err != nil {
 		return err
 	}
 	h.shared = state.(*shared)
+	h.shared.series.join(h)
 	if h.Monitor {
 		h.logger.Warn("monitor is on: deliveries are judged and reported, and all of them are let through, forged ones too")
 	}
@@ -244,6 +248,7 @@ func (h *Handler) Cleanup() error {
 	}
 	err := h.guardUse.end()
 	if h.shared != nil {
+		h.shared.series.leave(h)
 		_, leaving := gates.Delete(h.Name)
 		err = errors.Join(err, leaving)
 	}

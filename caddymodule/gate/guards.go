@@ -47,6 +47,7 @@ type guardUse struct {
 }
 
 func newProcessGuard(name string) *processGuard {
+	outages.Hold(name)
 	g := &processGuard{name: name}
 	g.memory = replay.NewMemory(replay.Options{OnEvent: func(e replay.Event) {
 		if e.Kind == replay.EventJournalFailed {
@@ -60,7 +61,10 @@ func newProcessGuard(name string) *processGuard {
 }
 
 // Destruct implements [caddy.Destructor].
-func (g *processGuard) Destruct() error { return g.memory.Close() }
+func (g *processGuard) Destruct() error {
+	outages.Release(g.name)
+	return g.memory.Close()
+}
 
 // useGuard takes a share in the guard of this name, and the gate's settings
 // down. Gates of one config must agree on them; a config is told from the next

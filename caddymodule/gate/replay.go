@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/twentygate/twentygate/caddymodule/replay"
-	"github.com/twentygate/twentygate/caddymodule/replay/outages"
 )
 
 func init() {
@@ -136,9 +135,6 @@ func (h *Handler) provisionReplay(ctx caddy.Context) error {
 		if err := events.(*caddyevents.App).On("started", use); err != nil {
 			return err
 		}
-	}
-	if err := outages.Register(ctx.GetMetricsRegistry(), name); err != nil {
-		return err
 	}
 	use.retain(time.Duration(h.MaxAge))
 	h.guard, err = provider.Guard(use.process.memory)

@@ -307,32 +307,6 @@ func TestGatesOfOneConfigAgreeOnTheirGuard(t *testing.T) {
 	}
 }
 
-func TestReplayMetrics(t *testing.T) {
-	ctx := newCaddyContext(t)
-	name := newGuardName()
-	h := &Handler{Secrets: []Secret{{Value: testSecret}}, ReplayRaw: memoryGuard(name), clock: newTestClock().now}
-	if err := h.Provision(ctx); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = h.Cleanup() }()
-	_ = verdictOf(h, capture(), &upstream{})
-	families, err := ctx.GetMetricsRegistry().Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() != "caddy_twenty_webhook_replay_entries" {
-			continue
-		}
-		for _, metric := range family.GetMetric() {
-			if metric.GetLabel()[0].GetValue() == name && metric.GetGauge().GetValue() == 1 {
-				return
-			}
-		}
-	}
-	t.Error("no series tells of the one entry")
-}
-
 // TestErrorRoutesClaimAnew: what the first gate released, a gate on an error
 // route has to claim for itself.
 func TestErrorRoutesClaimAnew(t *testing.T) {

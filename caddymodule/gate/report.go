@@ -3,6 +3,7 @@ package gate
 // judged tells of a verdict as soon as it is found, before anybody is answered.
 // What is counted here does not wait for an upstream that takes its time.
 func (h *Handler) judged(d *delivery) {
+	h.measure(d)
 }
 
 // report tells how a delivery's stay ended. It is called once for each: when it

@@ -130,7 +130,7 @@ func (r *Redis) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("replay redis: %w", err)
 	}
-	if err := outages.Register(ctx.GetMetricsRegistry(), s.name); err != nil {
+	if err := outages.Register(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("replay redis: %w", err)
 	}
 	l, err := joinLink(s)
@@ -138,6 +138,7 @@ func (r *Redis) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("replay redis: %w", err)
 	}
 	l.enter(s)
+	outages.Hold(s.name)
 	r.settings, r.link = s, l
 	return nil
 }
@@ -150,6 +151,7 @@ func (r *Redis) Cleanup() error {
 	}
 	r.link.exit(r.settings)
 	r.link = nil
+	outages.Release(r.settings.name)
 	_, err := links.Delete(r.settings.poolKey)
 	return err
 }
