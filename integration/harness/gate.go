@@ -210,23 +210,6 @@ func (g *Gate) Admin(method, path, contentType, content string) (status int, bod
 	return resp.StatusCode, string(answer)
 }
 
-// Metric is the value of a series, written as name{label="value"}, among the
-// metrics of the admin endpoint, and -1 when it is not there.
-func (g *Gate) Metric(series string) float64 {
-	g.tb.Helper()
-	_, text := g.Admin(http.MethodGet, "/metrics", "", "")
-	for line := range strings.Lines(text) {
-		if value, found := strings.CutPrefix(line, series+" "); found {
-			number, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			if err != nil {
-				g.tb.Fatalf("%s: %v", series, err)
-			}
-			return number
-		}
-	}
-	return -1
-}
-
 // cleanup ends the process, and fails the test when it would not end or had
 // panicked.
 func (g *Gate) cleanup() {
