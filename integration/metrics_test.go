@@ -23,8 +23,12 @@ var metricNames = map[string][]string{
 	"secret_expiry_timestamp_seconds": {"gate", "secret"},
 	"replay_entries":                  {"guard"},
 	"replay_capacity":                 {"guard"},
+	"replay_degraded":                 {"guard"},
 	"replay_outages_total":            {"guard"},
 }
+
+// degraded is the series that tells of an outage of the default guard.
+const degraded = `caddy_twenty_webhook_replay_degraded{guard="default"}`
 
 // notProvoked are verdicts that provokeAll does not bring about.
 var notProvoked = []verdict.Verdict{verdict.WrongWorkspace, verdict.WrongWebhook, verdict.WrongTarget}

@@ -138,10 +138,12 @@ func TestJournalThatCannotBeOpened(t *testing.T) {
 		}
 	}
 	gate.Log.WaitMessage(t, 0, "the replay journal can't be written")
+	wantMetrics(t, gate, map[string]float64{degraded: 1})
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	gate.Log.WaitMessage(t, 0, "the replay journal is whole again")
+	wantMetrics(t, gate, map[string]float64{degraded: 0})
 	gate.Kill()
 	wantPrivate(t, dir)
 	next := startGate(t, upstream, options)

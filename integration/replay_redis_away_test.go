@@ -48,8 +48,10 @@ func TestLocalGuardWhileRedisIsAway(t *testing.T) {
 			if status := gate.Post("/", before); status != http.StatusConflict {
 				t.Errorf("what was delivered before: status %d, want 409", status)
 			}
+			wantMetrics(t, gate, map[string]float64{degraded: 1})
 			kind.back(redis)
 			waitShared(t, gates)
+			harness.Eventually(t, "out of the outage by the metrics", func() bool { return gate.Metric(degraded) == 0 })
 			for _, status := range postAgain(t, gate, all) {
 				if status != http.StatusConflict {
 					t.Errorf("again once Redis is back: status %d, want 409", status)

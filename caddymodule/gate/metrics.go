@@ -32,6 +32,8 @@ var metrics = collector{
 		"Deliveries that the replay guard remembers.", "guard"),
 	replayCapacity: describe("replay_capacity",
 		"Deliveries that the replay guard can remember in memory.", "guard"),
+	replayDegraded: describe("replay_degraded",
+		"1 while the replay guard is without what it keeps its records in, its journal or Redis, and 0 otherwise.", "guard"),
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -40,7 +42,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 type collector struct {
 	deliveries, buffered, maxBuffered, lastVerified, secretExpiry *prometheus.Desc
-	replayEntries, replayCapacity                                 *prometheus.Desc
+	replayEntries, replayCapacity, replayDegraded                 *prometheus.Desc
 }
 
 // Each gate has histograms of its own, since what a vector of them would hold of a
@@ -71,7 +73,7 @@ func histogram(name, help string, buckets ...float64) prometheus.HistogramOpts {
 // Describe implements [prometheus.Collector].
 func (c collector) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.deliveries, c.buffered, c.maxBuffered, c.lastVerified, c.secretExpiry, c.replayEntries, c.replayCapacity,
+		c.deliveries, c.buffered, c.maxBuffered, c.lastVerified, c.secretExpiry, c.replayEntries, c.replayCapacity, c.replayDegraded,
 	} {
 		descriptions <- d
 	}
@@ -98,6 +100,11 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		stats := guard.memory.Stats()
 		out <- gauge(c.replayEntries, float64(stats.Entries), guard.name)
 		out <- gauge(c.replayCapacity, float64(stats.Capacity), guard.name)
+		degraded := 0.0
+		if outages.Underway(guard.name) || stats.Journaled && !stats.JournalWritten {
+			degraded = 1
+		}
+		out <- gauge(c.replayDegraded, degraded, guard.name)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/twentygate/twentygate/caddymodule/replay/outages"
 )
 
 // TestMetricsGoOnOverReloads: each config has a registry of its own, and the
@@ -148,7 +150,15 @@ func TestGuardMetrics(t *testing.T) {
 		`replay_entries{guard="` + name + `"}`:       1,
 		`replay_capacity{guard="` + name + `"}`:      4_000_000,
 		`replay_outages_total{guard="` + name + `"}`: 0,
+		`replay_degraded{guard="` + name + `"}`:      0,
 	})
+	outages.Begin(name)
+	wantSeries(t, scrape(t, ctx.GetMetricsRegistry()), map[string]float64{
+		`replay_outages_total{guard="` + name + `"}`: 1,
+		`replay_degraded{guard="` + name + `"}`:      1,
+	})
+	outages.End(name)
+	wantSeries(t, scrape(t, ctx.GetMetricsRegistry()), map[string]float64{`replay_degraded{guard="` + name + `"}`: 0})
 	if err := h.Cleanup(); err != nil {
 		t.Fatal(err)
 	}

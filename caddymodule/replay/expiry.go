@@ -179,6 +179,9 @@ type Stats struct {
 	// a journal.
 	JournalWritten bool
 
+	// Journaled says that there is a journal.
+	Journaled bool
+
 	// JournalFailures counts how often the journal went from written to failed.
 	JournalFailures int64
 
@@ -193,6 +196,7 @@ func (m *Memory) Stats() Stats {
 		JournalFailures: m.failures.Load(),
 	}
 	if j := m.journal.Load(); j != nil {
+		st.Journaled = true
 		st.JournalWritten, st.JournalBytes = j.stats()
 	}
 	return st

@@ -18,11 +18,16 @@ var total = prometheus.NewCounterVec(prometheus.CounterOpts{
 	Help:      "How often a replay guard lost what it keeps its records in: its journal, or Redis.",
 }, []string{"guard"})
 
-// holders counts, by guard, who holds its series.
+// guards holds, by name, the guards that have a series.
 var (
-	mu      sync.Mutex
-	holders = make(map[string]int)
+	mu     sync.Mutex
+	guards = make(map[string]*guard)
 )
+
+type guard struct {
+	holders int
+	down    int // outages under way
+}
 
 // Register joins a config's registry. Any number of gates of one config may call
 // it.
@@ -38,30 +43,64 @@ func Register(registry *prometheus.Registry) error {
 
 // Hold makes a series for the guard, which is 0 at first. Each call is undone by
 // one of [Release].
-func Hold(guard string) {
+func Hold(name string) {
 	mu.Lock()
 	defer mu.Unlock()
-	holders[guard]++
-	total.WithLabelValues(guard)
+	if guards[name] == nil {
+		guards[name] = new(guard)
+		total.WithLabelValues(name)
+	}
+	guards[name].holders++
 }
 
 // Release ends the series once nobody holds it: a process that is reloaded with
 // ever new guards must not grow.
-func Release(guard string) {
+func Release(name string) {
 	mu.Lock()
 	defer mu.Unlock()
-	if holders[guard]--; holders[guard] <= 0 {
-		delete(holders, guard)
-		total.DeleteLabelValues(guard)
+	g := guards[name]
+	if g == nil {
+		return
+	}
+	if g.holders--; g.holders == 0 {
+		delete(guards, name)
+		total.DeleteLabelValues(name)
 	}
 }
 
 // Count counts one outage of a guard. Of one that nobody holds it counts
 // nothing.
-func Count(guard string) {
+func Count(name string) {
 	mu.Lock()
 	defer mu.Unlock()
-	if holders[guard] > 0 {
-		total.WithLabelValues(guard).Inc()
+	if guards[name] != nil {
+		total.WithLabelValues(name).Inc()
 	}
+}
+
+// Begin counts an outage that is under way from now on, until [End].
+func Begin(name string) {
+	Count(name)
+	mu.Lock()
+	defer mu.Unlock()
+	if g := guards[name]; g != nil {
+		g.down++
+	}
+}
+
+// End says that an outage is over.
+func End(name string) {
+	mu.Lock()
+	defer mu.Unlock()
+	if g := guards[name]; g != nil && g.down > 0 {
+		g.down--
+	}
+}
+
+// Underway tells of an outage that has begun and not ended.
+func Underway(name string) bool {
+	mu.Lock()
+	defer mu.Unlock()
+	g := guards[name]
+	return g != nil && g.down > 0
 }

@@ -34,17 +34,25 @@ func TestSeriesLiveAsLongAsTheyAreHeld(t *testing.T) {
 		name string
 		do   func(string)
 		want float64 // -1: no series
+		down bool
 	}{
-		{"an outage of a guard that nobody holds", Count, -1},
-		{"held", Hold, 0},
-		{"an outage", Count, 1},
-		{"held by the next config", Hold, 1},
-		{"the last config has ended", Release, 1},
-		{"another outage", Count, 2},
-		{"the end of all", Release, -1},
-		{"an outage after the end", Count, -1},
-		{"held anew", Hold, 0},
-		{"and let go", Release, -1},
+		{"an outage of a guard that nobody holds", Begin, -1, false},
+		{"and its end", End, -1, false},
+		{"held", Hold, 0, false},
+		{"an outage", Count, 1, false},
+		{"one that lasts", Begin, 2, true},
+		{"held by the next config", Hold, 2, true},
+		{"the last config has ended", Release, 2, true},
+		{"the outage has ended", End, 2, false},
+		{"and ends once more", End, 2, false},
+		{"another outage", Begin, 3, true},
+		{"of two at once", Begin, 4, true},
+		{"one ends", End, 4, true},
+		{"the end of all", Release, -1, false},
+		{"once more", Release, -1, false},
+		{"an outage after the end", Count, -1, false},
+		{"held anew", Hold, 0, false},
+		{"and let go", Release, -1, false},
 	}
 	for _, step := range steps {
 		step.do(guard)
@@ -54,6 +62,9 @@ func TestSeriesLiveAsLongAsTheyAreHeld(t *testing.T) {
 		}
 		if got != step.want {
 			t.Errorf("%s: %v, want %v", step.name, got, step.want)
+		}
+		if down := Underway(guard); down != step.down {
+			t.Errorf("%s: under way is %t", step.name, down)
 		}
 	}
 }

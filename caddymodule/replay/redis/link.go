@@ -74,6 +74,7 @@ func (l *link) leave() {
 func (l *link) Destruct() error {
 	l.mu.Lock()
 	l.closed = true
+	l.tellEnd()
 	lost := l.late.len()
 	l.mu.Unlock()
 	l.stop()

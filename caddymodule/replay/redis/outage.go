@@ -31,7 +31,8 @@ type outage struct {
 	key     string // that failed
 	missed  int    // deliveries that found Redis away
 	pause   time.Duration
-	dropped int // outcomes that found no room in the late queue
+	dropped int  // outcomes that found no room in the late queue
+	told    bool // the metrics show it
 }
 
 func (l *link) epoch() uint64 {
@@ -55,9 +56,10 @@ func (l *link) fail(epoch uint64, key string, err error) {
 	}
 	l.outage.since, l.outage.key, l.outage.missed, l.outage.dropped = now, key, 0, 0
 	l.down.Store(true)
+	l.outage.told = true
+	outages.Begin(l.settings.name)
 	l.mu.Unlock()
 
-	outages.Count(l.settings.name)
 	consequence := "deliveries go on, guarded by this replica's own memory alone (on_outage local)"
 	if l.settings.deny {
 		consequence = "deliveries are refused with 503 (on_outage deny)"
@@ -90,10 +92,19 @@ func (l *link) recovered() {
 	l.check = true
 	l.answered.Store(true)
 	l.down.Store(false)
+	l.tellEnd()
 	l.mu.Unlock()
 	l.log().Warn("redis answers the replay guard again",
 		zap.Duration("outage", lasted), zap.Int("deliveries", missed),
 		zap.Int("late_outcomes", late), zap.Int("lost_outcomes", dropped))
+}
+
+// tellEnd ends the outage for the metrics. It is called with the lock held.
+func (l *link) tellEnd() {
+	if l.outage.told {
+		l.outage.told = false
+		outages.End(l.settings.name)
+	}
 }
 
 // wake has tend run.
