@@ -14,14 +14,26 @@ declare -A package_of=(
 	[gcc]="gcc libc6-dev" # the race detector
 )
 
+# promtool is a part of a package that would start a server, so it is taken out of it.
+install_promtool() {
+	local work
+	work=$(mktemp -d)
+	chmod 755 "$work"
+	(cd "$work" && apt-get -o APT::Sandbox::User=root download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool)
+	"${as_root[@]}" install -m 755 "$work/usr/bin/promtool" /usr/local/bin/promtool
+	rm -r "$work"
+}
+
 missing=()
 for tool in "${!package_of[@]}"; do
 	command -v "$tool" >/dev/null || missing+=(${package_of[$tool]})
 done
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
-[ ${#missing[@]} -eq 0 ] && exit 0
+promtool=
+command -v promtool >/dev/null || promtool=promtool
+[ ${#missing[@]} -eq 0 ] && [ -z "$promtool" ] && exit 0
 
-echo "the tests need: ${missing[*]}"
+echo "the tests need: ${missing[*]} $promtool"
 if ! command -v apt-get >/dev/null; then
 	echo "this machine has no apt-get: install them by its own means" >&2
 	exit 1
@@ -29,4 +41,9 @@ fi
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)
 "${as_root[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
+if [ ${#missing[@]} -gt 0 ]; then
+	DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+if [ -n "$promtool" ]; then
+	install_promtool
+fi

@@ -106,8 +106,8 @@ type Handler struct {
 	// front of a live receiver.
 	Monitor bool `json:"monitor,omitempty"`
 
-	// How logs call this gate. Gates of one name share `max_buffered`. In a
-	// Caddyfile the default is `gate-1`, `gate-2`, … in the order of the file
+	// How logs and metrics call this gate. Gates of one name share
+	// `max_buffered` and their numbers. In a Caddyfile the default is `gate-1`, `gate-2`, … in the order of the file
 	// (`route-gate-1`, … in named routes); in JSON it is `gate`.
 	Name string `json:"name,omitempty"`
 

@@ -44,7 +44,7 @@ type Secret struct {
 	// stays. The path may hold `{env.NAME}`.
 	File string `json:"file,omitempty"`
 
-	// How logs call this secret. Default: `secret-` and its place
+	// How logs and metrics call this secret. Default: `secret-` and its place
 	// in the list, from 1.
 	Label string `json:"label,omitempty"`
 
