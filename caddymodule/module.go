@@ -5,5 +5,6 @@
 package caddymodule
 
 import (
-	_ "github.com/twentygate/twentygate/caddymodule/gate" // the handler `twenty_webhook`
+	_ "github.com/twentygate/twentygate/caddymodule/command" // the command `twenty-webhook`
+	_ "github.com/twentygate/twentygate/caddymodule/gate"    // the handler `twenty_webhook`
 )

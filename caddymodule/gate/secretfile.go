@@ -26,10 +26,6 @@ const (
 	// racyTime is how old a modification must be for its time to tell it from
 	// the next one; file systems count in ticks.
 	racyTime = 2 * time.Second
-
-	// maxSecretFile is more than any secret has, and keeps a path that is
-	// mistaken for a secret's from being read into memory.
-	maxSecretFile = 64 << 10
 )
 
 var errBeingWritten = errors.New("the file changed while it was read")
@@ -199,8 +195,8 @@ func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 		return nil, nil, errors.New("it is a directory, which is what Docker makes when the file that it should mount is missing")
 	case !before.Mode().IsRegular():
 		return nil, nil, errors.New("it is not a regular file")
-	case before.Size() > maxSecretFile:
-		return nil, nil, fmt.Errorf("it is larger than %d bytes, which no secret is", maxSecretFile)
+	case before.Size() > signature.MaxSecretFile:
+		return nil, nil, fmt.Errorf("it is larger than %d bytes, which no secret is", signature.MaxSecretFile)
 	}
 	value, err := os.ReadFile(path)
 	if err != nil {
@@ -213,12 +209,8 @@ func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 	if !sameFile(before, after) || int64(len(value)) != before.Size() {
 		return nil, nil, errBeingWritten
 	}
-	value = trimNewline(value)
-	if bytes.IndexByte(value, 0) >= 0 {
-		return nil, nil, errors.New("it holds NUL bytes, which no secret of Twenty's does: it is half written, or damaged")
-	}
-	if len(bytes.TrimSpace(value)) == 0 {
-		return nil, nil, errors.New("it is empty: write the webhook's secret into it")
+	if value, err = signature.SecretOfFile(value); err != nil {
+		return nil, nil, err
 	}
 	return value, after, nil
 }
@@ -233,9 +225,4 @@ func plain(err error) error {
 		return pathErr.Err
 	}
 	return err
-}
-
-// trimNewline removes the one newline that editors and echo put at the end.
-func trimNewline(value []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte("\r"))
 }

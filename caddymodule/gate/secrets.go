@@ -144,7 +144,7 @@ func (h *Handler) resolveSecret(s *secret, config Secret) error {
 			zap.String("secret", s.label))
 	}
 	// Tools that put a file into a variable bring the newline at its end along.
-	return h.useValue(s, trimNewline([]byte(value)))
+	return h.useValue(s, signature.TrimSecret([]byte(value)))
 }
 
 // isUnset reports whether a value is a variable that is not set at all.
