@@ -37,6 +37,7 @@ Exit codes: 0 all is well; 1 the answer is no; 2 the command was used wrongly.`
 func setUp(cmd *cobra.Command) {
 	cmd.Example = examples(
 		"send http://127.0.0.1:8080/",
+		"proxy --to 127.0.0.1:3000",
 	)
 	cmd.Args = args(checkSubcommand)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
@@ -49,6 +50,7 @@ func setUp(cmd *cobra.Command) {
 	})
 	cmd.AddCommand(
 		newSend(),
+		newProxy(),
 	)
 }
 

@@ -29,7 +29,7 @@ func (h *histogram) add(d time.Duration) {
 func (h *histogram) quantile(q float64) time.Duration {
 	rank := int(math.Ceil(q * float64(h.count)))
 	for class, n := range h.classes {
-		if rank -= n; rank <= 0 && n > 0 {
+		if rank -= n; rank <= 0 && n > 0 && class < len(h.classes)-1 {
 			upper := math.Pow(classRatio, float64(class)) * float64(time.Microsecond)
 			return min(time.Duration(upper), h.longest)
 		}

@@ -21,7 +21,7 @@ func meaningOf(r *result) string {
 	case r.status >= 300 && r.status < 400:
 		return meaningOfRedirect(r.status, r.header.Get("Location"))
 	}
-	if bytes.Contains(r.answer, []byte("HTTP request to an HTTPS server")) {
+	if r.wantsTLS() {
 		return "it speaks TLS: try https://"
 	}
 	if text, found := statusMeanings[r.status]; found {
@@ -62,12 +62,17 @@ func meaningOfRedirect(status int, location string) string {
 	return fmt.Sprintf("a redirect%s, not followed here; Twenty's POST would become a GET and lose its body, so give Twenty the final URL", to)
 }
 
-// verdictsOf returns the verdicts with which the gate answers a status, the last
+// wantsTLS reports whether a server, one written in Go, complains about plain HTTP.
+func (r *result) wantsTLS() bool {
+	return r.status == http.StatusBadRequest && bytes.Contains(r.answer, []byte("HTTP request to an HTTPS server"))
+}
+
+// verdictsOf returns the verdicts with which the gate gives this answer, the last
 // check first: what `send` sends passes the earlier ones most easily.
-func verdictsOf(status int) []verdict.Verdict {
+func verdictsOf(r *result) []verdict.Verdict {
 	var found []verdict.Verdict
 	for _, v := range verdict.All() {
-		if v.Status() == status && status >= 300 {
+		if v.Status() == r.status && r.status >= 300 && !r.wantsTLS() {
 			found = append(found, v)
 		}
 	}

@@ -22,7 +22,7 @@ func (r *report) answer() {
 		result = interrupted
 	}
 	r.out.head(result, 2)
-	r.out.verdicts(result.status, 2)
+	r.out.verdicts(result, 2)
 	if hint := hintOf(result); hint != "" {
 		fmt.Fprintf(r.out, "\n  %s\n", r.out.yellow(r.out.wrap(2, hint)))
 	}
@@ -54,8 +54,8 @@ func (o *output) mark(r *result, text string) string {
 }
 
 // verdicts prints what the gate may have found, where it answers this status.
-func (o *output) verdicts(status, indent int) {
-	found := verdictsOf(status)
+func (o *output) verdicts(r *result, indent int) {
+	found := verdictsOf(r)
 	if len(found) == 0 {
 		return
 	}
@@ -107,7 +107,7 @@ func (r *report) summary() {
 			continue
 		}
 		fmt.Fprintf(o, "\n  %s\n  %s\n", o.red(name), o.wrap(2, meaningOf(kind.example)))
-		o.verdicts(kind.example.status, 2)
+		o.verdicts(kind.example, 2)
 	}
 }
 
