@@ -11,7 +11,7 @@ help: ## list these targets
 build: ## build the binary (the first time compiles Caddy, which takes minutes)
 	CGO_ENABLED=0 go build -trimpath -o $(BINARY) ./cmd/twentygate
 
-run: build ## build, post a genuine and a tampered delivery, and go on serving
+run: build ## build, post a genuine and a forged delivery, and go on serving
 	@scripts/run.sh $(BINARY)
 
 test: tools lint unit integration ## install what the tests lack, and run them all

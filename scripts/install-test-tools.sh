@@ -6,7 +6,6 @@ declare -A package_of=(
 	[node]=nodejs
 	[npm]=npm
 	[curl]=curl
-	[openssl]=openssl
 	[redis-server]=redis-server
 	[redis-sentinel]=redis-sentinel
 	[mount]=mount

@@ -39,6 +39,7 @@ func setUp(cmd *cobra.Command) {
 		"send http://127.0.0.1:8080/",
 		"proxy --to 127.0.0.1:3000",
 	)
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.Args = args(checkSubcommand)
 	cmd.RunE = run(func(cmd *cobra.Command, _ []string) error {
 		cmd.SetOut(cmd.ErrOrStderr())

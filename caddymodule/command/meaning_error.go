@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"syscall"
 )
@@ -49,20 +50,26 @@ func failureOf(err error) failure {
 		return failure{"TLS", "it ended the TLS handshake (" + printable(innermost(err)) + "): it has no certificate for this name, most often"}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return failure{"no answer in time", "no answer in time; Twenty gives up after 5 s and never tries again, so answer first and work afterwards"}
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case isErrno(err, syscall.ECONNREFUSED, 10061):
 		return failure{"connection refused", "nothing listens there: look whether the receiver runs, and on this port"}
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case isErrno(err, syscall.EHOSTUNREACH, 10065), isErrno(err, syscall.ENETUNREACH, 10051):
 		return failure{"unreachable", "there is no way to that address: look at the network, and at the firewall"}
 	case errors.Is(err, syscall.EMFILE):
 		return failure{"too many open files", "this machine allows no more open connections: lower --concurrency, or raise ulimit -n"}
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case isErrno(err, syscall.EADDRNOTAVAIL, 10049):
 		return failure{"no free port", "this machine has no port left to connect from: lower --rate or --concurrency"}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), isErrno(err, syscall.ECONNRESET, 10054), errors.Is(err, syscall.EPIPE):
 		return failure{"connection closed", "it closed the connection without a whole answer: look at its log, it may have crashed"}
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return failure{"TLS", "it does not speak TLS: try http://, or look for the port that does"}
 	}
 	return failure{"failed", "it failed: " + shortened(printable(innermost(err)), 200)}
+}
+
+// isErrno reports whether err is an error of the system's, by its name or by the
+// number that it has on Windows, where Go's names are not those of sockets.
+func isErrno(err error, errno syscall.Errno, windows uintptr) bool {
+	return errors.Is(err, errno) || (runtime.GOOS == "windows" && errors.Is(err, syscall.Errno(windows)))
 }
 
 // innermost is an error's text without the URL, which is known and may be long.

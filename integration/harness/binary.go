@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -67,6 +68,8 @@ type Result struct {
 	Code   int
 	Stdout string
 	Stderr string
+	// PeakKiB is the most memory that the process took.
+	PeakKiB int
 }
 
 // Run runs the binary under test to its end, in a home directory of its own.
@@ -80,7 +83,11 @@ func Run(tb testing.TB, environment []string, arguments ...string) Result {
 	if cmd.ProcessState == nil {
 		tb.Fatalf("running %s: %v", binary, err)
 	}
-	return Result{Code: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
+	usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	return Result{
+		Code: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String(),
+		PeakKiB: int(usage.Maxrss),
+	}
 }
 
 // homeEnvironment is a minimal environment whose home is dir, so that no test

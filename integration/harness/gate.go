@@ -67,11 +67,34 @@ func Start(tb testing.TB, caddyfile string, environment ...string) *Gate {
 // makes namespaces. In the end it must become the gate, as exec does.
 func StartUnder(tb testing.TB, wrapper []string, caddyfile string, environment ...string) *Gate {
 	tb.Helper()
+	return start(tb, environment, "serving initial configuration", func(g *Gate) []string {
+		path := filepath.Join(g.Home, "Caddyfile")
+		if err := os.WriteFile(path, []byte(g.Expand(caddyfile)), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+		return append(append([]string(nil), wrapper...), binary, "run", "--config", path, "--adapter", "caddyfile")
+	})
+}
+
+// StartCommand runs the binary under test with arguments in which {{name}} stands
+// for a free port, and returns once it has logged the message ready.
+func StartCommand(tb testing.TB, environment []string, ready string, arguments ...string) *Gate {
+	tb.Helper()
+	return start(tb, environment, ready, func(g *Gate) []string {
+		command := []string{binary}
+		for _, argument := range arguments {
+			command = append(command, g.Expand(argument))
+		}
+		return command
+	})
+}
+
+// start runs what command makes, again where another process took its ports.
+func start(tb testing.TB, environment []string, ready string, command func(*Gate) []string) *Gate {
+	tb.Helper()
 	for range 5 {
-		g := launch(tb, wrapper, caddyfile, environment)
-		_, err := g.Log.await(0, "that it serves", func(e Entry) bool {
-			return e.Msg == "serving initial configuration"
-		})
+		g := launch(tb, environment, command)
+		_, err := g.Log.await(0, "that it serves", func(e Entry) bool { return e.Msg == ready })
 		if err == nil {
 			tb.Cleanup(g.cleanup)
 			return g
@@ -86,7 +109,7 @@ func StartUnder(tb testing.TB, wrapper []string, caddyfile string, environment .
 	return nil
 }
 
-func launch(tb testing.TB, wrapper []string, caddyfile string, environment []string) *Gate {
+func launch(tb testing.TB, environment []string, makeCommand func(*Gate) []string) *Gate {
 	tb.Helper()
 	g := &Gate{
 		Log:   newLog(),
@@ -95,11 +118,7 @@ func launch(tb testing.TB, wrapper []string, caddyfile string, environment []str
 		ports: map[string]int{},
 		ended: make(chan struct{}),
 	}
-	path := filepath.Join(g.Home, "Caddyfile")
-	if err := os.WriteFile(path, []byte(g.Expand(caddyfile)), 0o600); err != nil {
-		tb.Fatal(err)
-	}
-	command := append(append([]string(nil), wrapper...), binary, "run", "--config", path, "--adapter", "caddyfile")
+	command := makeCommand(g)
 	g.cmd = exec.Command(command[0], command[1:]...)
 	g.cmd.Env = append(homeEnvironment(g.Home), environment...)
 	g.cmd.Dir = g.Home
