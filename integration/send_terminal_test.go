@@ -68,7 +68,7 @@ func TestSendInterruptedAtTheQuestion(t *testing.T) {
 	harness.Eventually(t, "without an echo", func() bool { return !terminal.Echoes() })
 	terminal.Type("\x03")
 	code, shown := terminal.End()
-	if code != 2 || !strings.Contains(shown, "interrupted") {
+	if code != 1 || !strings.Contains(shown, "interrupted") {
 		t.Errorf("exit code %d: %q", code, shown)
 	}
 	if !terminal.Echoes() {

@@ -105,7 +105,9 @@ func (r *report) end() error {
 	case r.json && r.sender.count > 1:
 		r.print("\n]\n")
 	case r.json:
-		r.print(r.jsonOf(r.last), "\n")
+		if err := r.out.writeJSON(jsonResult(r.last)); err != nil {
+			r.broken = err
+		}
 	case r.sender.count > 1:
 		r.summary()
 	default:
@@ -127,19 +129,23 @@ func (r *report) print(parts ...string) {
 }
 
 func (r *report) jsonOf(result *result) string {
-	if result == nil { // interrupted before it began
-		result = interrupted
-	}
-	text, err := jsonOf(sentJSON{
-		Status:     result.status,
-		DurationMS: float64(result.duration.Microseconds()) / 1000,
-		DeliveryID: result.id,
-		Meaning:    meaningOf(result),
-	})
+	text, err := jsonOf(jsonResult(result))
 	if err != nil && r.broken == nil {
 		r.broken = err
 	}
 	return string(text)
+}
+
+func jsonResult(r *result) sentJSON {
+	if r == nil {
+		r = interrupted
+	}
+	return sentJSON{
+		Status:     r.status,
+		DurationMS: float64(r.duration.Microseconds()) / 1000,
+		DeliveryID: r.id,
+		Meaning:    meaningOf(r),
+	}
 }
 
 // nameOf is what a kind of answer is called in the summary.

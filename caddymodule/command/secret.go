@@ -17,6 +17,8 @@ import (
 // secretVariable is the environment variable that a secret is looked for in.
 const secretVariable = "TWENTY_WEBHOOK_SECRET"
 
+var errInterrupted = errors.New("interrupted")
+
 // secretSource says where a command takes the webhook's secret from. There is no
 // flag for the secret itself: everybody on the machine would see it.
 type secretSource struct {
@@ -32,7 +34,7 @@ func (s *secretSource) addFlags(cmd *cobra.Command) {
 }
 
 // read returns the secret, trimmed as the gate trims it. It asks only at a
-// terminal. Every error is a wrong use of the command.
+// terminal. Every error but an interruption is a wrong use of the command.
 func (s *secretSource) read(cmd *cobra.Command) ([]byte, error) {
 	if s.file != "" {
 		if cmd.Flags().Changed("secret-env") {
@@ -50,6 +52,9 @@ func (s *secretSource) read(cmd *cobra.Command) ([]byte, error) {
 		return nil, wrongUse("no secret: set the variable %s, or give --secret-file", s.variable)
 	}
 	value, err := askSecret()
+	if errors.Is(err, errInterrupted) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, wrongUse("no secret: %w", err)
 	}
@@ -120,6 +125,6 @@ func askSecret() ([]byte, error) {
 	case <-interrupted:
 		_ = term.Restore(in, state)
 		fmt.Fprintln(os.Stderr)
-		return nil, errors.New("interrupted")
+		return nil, errInterrupted
 	}
 }

@@ -135,8 +135,7 @@ func (o *sendOptions) run(cmd *cobra.Command, target string) error {
 	report := newReport(cmd, s, o.json)
 	report.begin()
 	s.send(ctx, report.add, report.tick)
-	// A second Ctrl-C ends the process at once.
-	stop()
+	stop() // from here on Ctrl-C ends the process at once
 	return report.end()
 }
 
