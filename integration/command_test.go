@@ -81,6 +81,12 @@ func TestCommandHelp(t *testing.T) {
 		if result.Code != 0 || result.Stderr != "" || !strings.Contains(result.Stdout, "$ twentygate twenty-webhook ") {
 			t.Errorf("%s: exit code %d, %s%s", arguments, result.Code, result.Stdout, result.Stderr)
 		}
+		for line := range strings.Lines(result.Stdout) {
+			// That one is cobra's, and all of Caddy's commands print it.
+			if len(line) > 81 && !strings.HasPrefix(line, "Use \"") {
+				t.Errorf("%s: wider than 80 columns: %s", arguments, line)
+			}
+		}
 	}
 }
 

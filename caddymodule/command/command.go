@@ -27,11 +27,11 @@ const long = `
 Tools for the webhooks of Twenty, the open-source CRM, and for whatever receives
 them.
 
-A webhook's secret is never an argument, since other users of the machine and the
-shell's history would see it. It comes from --secret-file, from the environment
-variable TWENTY_WEBHOOK_SECRET, or, at a terminal, it is asked for.
+A webhook's secret is never an argument, since other users of the machine and
+the shell's history would see it. It comes from --secret-file, from the
+environment variable TWENTY_WEBHOOK_SECRET, or, at a terminal, it is asked for.
 
-Exit codes: 0 all is well; 1 the answer is no; 2 the command was used wrongly.`
+Exit codes: 0 all is well; 1 the answer is no; 2 it was used wrongly.`
 
 // setUp makes cmd the command `twenty-webhook`.
 func setUp(cmd *cobra.Command) {
@@ -49,6 +49,8 @@ func setUp(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit(cmd, wrongUse("%w", err))
 	})
+	// In 80 columns.
+	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", columns)))
 	cmd.AddCommand(
 		newSend(),
 		newProxy(),

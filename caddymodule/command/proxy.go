@@ -42,23 +42,24 @@ settings of the example Caddyfile. For more settings than there are flags, write
 a Caddyfile.
 
 A port, or an IP address and a port, is where it listens for plain HTTP. A host
-name gets HTTPS with a certificate for that name, as any site of Caddy's does; the
-name must lead here, and the ports 80 and 443 must be free. http:// in front of a
-host name has it listen for plain HTTP, whatever the name.
+name gets HTTPS with a certificate for that name, as any site of Caddy's does;
+the name must lead here, and the ports 80 and 443 must be free. http:// in front
+of a host name has it listen for plain HTTP, whatever the name.
 
-The receiver may restart: deliveries wait for it, for 20 seconds. A change of the
-secret's file counts within a second.
+The receiver may restart: deliveries wait for it, for 20 seconds. A change of
+the secret's file counts within a second.
 
-Replays are refused. --replay memory forgets over a restart what was let through;
---replay redis shares that between replicas, and takes the password of Redis from
-the variable REDIS_PASSWORD.
+Replays are refused. --replay memory forgets over a restart what was let
+through. --replay redis shares that between replicas, and takes the password of
+Redis from the variable REDIS_PASSWORD.
 
-The administration endpoint is off. Exit codes: 1 it could not start; 2 the command
-was used wrongly; 0 it was ended.`,
+The administration endpoint is off.
+
+Exit codes: 0 it was ended; 1 it could not start; 2 it was used wrongly.`,
 		Example: examples(
 			"proxy --to 127.0.0.1:3000",
-			"proxy --listen hooks.example.com --to 127.0.0.1:3000 --secret-file secret.txt",
-			"proxy --listen :8080 --to app:3000 --redis redis.internal:6379",
+			"proxy --to 3000 --listen hooks.example.com",
+			"proxy --to app:3000 --redis redis.internal:6379",
 		),
 		Args: args(func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -47,29 +47,31 @@ Signs a webhook delivery and posts it as Twenty does: the same headers, the same
 shape of payload, 5 seconds of patience. It shows the answer, how long it took,
 and what it means.
 
-The payload is a sample of the event that --event names, or the bytes of --body as
-they are. The ids in a sample end in 73616d706c65, which is "sample": no workspace
-of Twenty's has them. With --count each sample is a record of its own; the bytes
-of --body are posted again and again, each time with a signature of their own, as
-a worker of Twenty's does that stalled.
+The payload is a sample of the event that --event names, or the bytes of --body
+as they are. The ids in a sample end in 73616d706c65, which is "sample": no
+workspace of Twenty's has them. With --count each sample is a record of its own;
+the bytes of --body are posted again and again, each time with a signature of
+their own, as by a worker of Twenty's that stalled.
 
 A redirect is never followed, but explained: it is where Twenty's POST would get
 lost.
 
---json prints one JSON value: {"status", "duration_ms", "delivery_id", "meaning"},
-or with --count an array of them, in the order of the answers. The status is 0
-where there was no answer.
+--json prints one JSON value: {"status", "duration_ms", "delivery_id",
+"meaning"}, or with --count an array of them, in the order of the answers. The
+status is 0 where there was no answer.
 
-Exit codes: 0 every answer was a 2xx; 1 one was not; 2 the command was used wrongly.`,
+Exit codes: 0 every answer was a 2xx; 1 one was not; 2 it was used wrongly.`,
 		Example: examples(
 			"send http://127.0.0.1:8080/",
 			"# another event; those of custom objects and of metadata as well",
-			"send --event company.updated https://hooks.example.com/",
-			"send --event metadata.fieldMetadata.created https://hooks.example.com/",
+			"send -e company.updated https://a.example/",
+			"send -e metadata.view.created https://a.example/",
 			"# a delivery of your own, byte for byte",
-			"send --body payload.json --secret-file secret.txt https://hooks.example.com/",
+			"send --body payload.json https://a.example/",
+			"# with the secret from a file",
+			"send --secret-file secret.txt https://a.example/",
 			"# how the receiver does under an import",
-			"send --count 5000 --concurrency 20 https://hooks.example.com/",
+			"send --count 5000 --rate 500 https://a.example/",
 		),
 		Args:              oneArgument("URL"),
 		ValidArgsFunction: cobra.NoFileCompletions,
