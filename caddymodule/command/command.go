@@ -37,6 +37,7 @@ Exit codes: 0 all is well; 1 the answer is no; 2 it was used wrongly.`
 func setUp(cmd *cobra.Command) {
 	cmd.Example = examples(
 		"send http://127.0.0.1:8080/",
+		"check http://127.0.0.1:8080/",
 		"proxy --to 127.0.0.1:3000",
 	)
 	cmd.SuggestionsMinimumDistance = 2
@@ -53,6 +54,7 @@ func setUp(cmd *cobra.Command) {
 	cmd.SetUsageTemplate(strings.ReplaceAll(cmd.UsageTemplate(), ".FlagUsages", fmt.Sprintf(".FlagUsagesWrapped %d", columns)))
 	cmd.AddCommand(
 		newSend(),
+		newCheck(),
 		newProxy(),
 	)
 }
