@@ -75,7 +75,7 @@ func TestCommandHelp(t *testing.T) {
 	t.Parallel()
 	for _, arguments := range []string{
 		"twenty-webhook --help", "help twenty-webhook", "twenty-webhook send --help", "help twenty-webhook send",
-		"twenty-webhook proxy -h",
+		"twenty-webhook proxy -h", "twenty-webhook check --help",
 	} {
 		result := harness.Run(t, nil, strings.Fields(arguments)...)
 		if result.Code != 0 || result.Stderr != "" || !strings.Contains(result.Stdout, "$ twentygate twenty-webhook ") {
@@ -93,10 +93,11 @@ func TestCommandHelp(t *testing.T) {
 func TestCommandCompletion(t *testing.T) {
 	t.Parallel()
 	for arguments, want := range map[string]string{
-		"twenty-webhook \x00":                     "send",
-		"twenty-webhook send --e\x00":             "--event",
-		"twenty-webhook send --event person.\x00": "person.created",
-		"twenty-webhook proxy --replay \x00":      "redis",
+		"twenty-webhook \x00":                          "send",
+		"twenty-webhook send --e\x00":                  "--event",
+		"twenty-webhook send --event person.\x00":      "person.created",
+		"twenty-webhook proxy --replay \x00":           "redis",
+		"twenty-webhook check --only old_hour,rep\x00": "old_hour,replay_other_nonce",
 	} {
 		words := strings.Split(strings.TrimSuffix(arguments, "\x00"), " ")
 		result := harness.Run(t, nil, append([]string{"__complete"}, words...)...)

@@ -23,6 +23,12 @@ func startTLSGate(t *testing.T, upstream *harness.Upstream, options string) *har
 	t.Helper()
 	gate := harness.Start(t, harness.Globals("auto_https disable_redirects")+
 		"https://localhost:{{gate}} {\ntls internal\n"+gateSite(upstream, options)+"\n}\n", "SECRET="+secret)
+	awaitCertificate(t, gate)
+	return gate
+}
+
+func awaitCertificate(t *testing.T, gate *harness.Gate) {
+	t.Helper()
 	harness.Eventually(t, "in possession of a certificate", func() bool {
 		conn, err := tls.Dial("tcp", strings.TrimPrefix(tlsURL(gate, ""), "https://"), insecure())
 		if err == nil {
@@ -30,7 +36,6 @@ func startTLSGate(t *testing.T, upstream *harness.Upstream, options string) *har
 		}
 		return err == nil
 	})
-	return gate
 }
 
 func tlsURL(gate *harness.Gate, path string) string {

@@ -5,6 +5,7 @@ set -euo pipefail
 declare -A package_of=(
 	[node]=nodejs
 	[npm]=npm
+	[python3]=python3
 	[curl]=curl
 	[redis-server]=redis-server
 	[redis-sentinel]=redis-sentinel

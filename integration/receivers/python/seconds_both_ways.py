@@ -1,0 +1,19 @@
+"""Mistake: time.time is in seconds, and the timestamp in milliseconds: all is far off."""
+import time
+
+from receiver import first_time, matches, milliseconds, one, serve, sign
+
+
+def check(headers, body):
+    timestamp = one(headers, "X-Twenty-Webhook-Timestamp")
+    signature = one(headers, "X-Twenty-Webhook-Signature")
+    if not timestamp or not signature:
+        return 401
+    if abs(time.time() - milliseconds(timestamp)) > 300:
+        return 401
+    if not matches(signature, sign(timestamp, body)):
+        return 401
+    return 200 if first_time(signature) else 409
+
+
+serve(check)
