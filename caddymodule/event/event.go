@@ -1,0 +1,195 @@
+// Package event reads what the body of a webhook of Twenty's says about itself:
+// which event it tells of, and which workspace, webhook and URL it was meant for.
+//
+// [Read] knows Twenty's own payload, {targetUrl, eventName, workspaceId,
+// webhookId, record, …}, and the {event, data, timestamp} of its documentation.
+// It makes one pass over the body without building the record, and needs no
+// copy of it. It is for bodies whose signature was verified; of others nothing
+// that it says can be trusted.
+//
+// What is ambiguous has no value: a key that stands twice, since parsers disagree
+// on which of the two counts, and one that stands a second time in another case,
+// since some parsers (Go's own among them) would take that. So no app behind
+// sees another value than the one that was judged here.
+package event
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Longer values than these, in bytes, are none of Twenty's.
+const (
+	// MaxName bounds the name of an event. Names of objects have 63 at most.
+	MaxName = 256
+
+	// MaxValue bounds ids and URLs.
+	MaxValue = 2048
+)
+
+// Envelope is what a body says about itself. Values that the body does not have,
+// has in another form, or has twice, are empty.
+type Envelope struct {
+	// Event is the event's name: `person.created`, or
+	// `metadata.fieldMetadata.updated`.
+	Event string
+
+	// Object and Action are the two parts of that name, without `metadata.`.
+	Object string
+	Action string
+
+	// RecordID is the id of the record that the event is about.
+	RecordID string
+
+	// Workspace, Webhook and Target are what a delivery can be pinned by: the
+	// keys workspaceId, webhookId and targetUrl.
+	Workspace Field
+	Webhook   Field
+	Target    Field
+}
+
+// Field is one of the keys that a delivery can be pinned by.
+type Field struct {
+	// Value is empty unless the key stands once and its value is printable text
+	// of at most [MaxValue] bytes.
+	Value string
+
+	// Standing tells how the key stands in the body.
+	Standing Standing
+}
+
+// Standing is how a key stands in a body.
+type Standing uint8
+
+const (
+	// Missing: the body does not have the key, or is no JSON object.
+	Missing Standing = iota
+	// Single: the key stands once.
+	Single
+	// Doubled: the key stands more than once, in whatever case.
+	Doubled
+)
+
+// Read returns what a body says about itself. The body may come in any number of
+// pieces, which it neither changes nor keeps. One that is not a JSON object in
+// UTF-8, or holds more than [MaxDepth] values within each other, has an empty
+// envelope.
+func Read(body ...[]byte) Envelope {
+	var (
+		recordID   = [1]wanted{{name: "id", most: MaxValue}}
+		dataID     = [1]wanted{{name: "id", most: MaxValue}}
+		metadataID = [1]wanted{{name: "recordId", most: MaxValue}}
+	)
+	keys := [...]wanted{
+		eventName:   {name: "eventName", most: MaxName},
+		workspaceID: {name: "workspaceId", most: MaxValue},
+		webhookID:   {name: "webhookId", most: MaxValue},
+		targetURL:   {name: "targetUrl", most: MaxValue},
+		record:      {name: "record", inner: recordID[:]},
+		eventKey:    {name: "event", most: MaxName, inner: metadataID[:]},
+		data:        {name: "data", inner: dataID[:]},
+	}
+	s := scanner{rest: body}
+	if !s.document(keys[:]) {
+		return Envelope{}
+	}
+	e := Envelope{
+		Workspace: keys[workspaceID].field(),
+		Webhook:   keys[webhookID].field(),
+		Target:    keys[targetURL].field(),
+	}
+	if keys[eventName].times > 0 {
+		e.Event = keys[eventName].value()
+	} else {
+		e.Event = keys[eventKey].value()
+	}
+	var isMetadata bool
+	e.Object, e.Action, isMetadata = split(e.Event)
+	switch {
+	case keys[eventName].times == 0:
+		e.RecordID = keys[data].innerValue()
+	case isMetadata:
+		e.RecordID = keys[eventKey].innerValue()
+	default:
+		e.RecordID = keys[record].innerValue()
+	}
+	return e
+}
+
+// The keys that count at the top level.
+const (
+	eventName = iota
+	workspaceID
+	webhookID
+	targetURL
+	record
+	eventKey
+	data
+)
+
+// split returns the parts of <object>.<action>, or of
+// metadata.<name>.<operation>. A name of another form has none.
+func split(name string) (object, action string, isMetadata bool) {
+	parts := strings.Split(name, ".")
+	if isMetadata = len(parts) == 3 && parts[0] == "metadata"; isMetadata {
+		parts = parts[1:]
+	}
+	if len(parts) != 2 || parts[0] == "" || parts[1] == "" {
+		return "", "", isMetadata
+	}
+	return parts[0], parts[1], isMetadata
+}
+
+// wanted is a key to look for in an object, and what was found.
+type wanted struct {
+	name  string
+	most  int      // bytes of its value, where that is text
+	inner []wanted // in its value, where that is an object
+
+	times int  // how often it stands, in whatever case
+	exact bool // it stands as it is spelt here
+	text  string
+}
+
+func (w *wanted) isSingle() bool { return w.exact && w.times == 1 }
+
+func (w *wanted) value() string {
+	if !w.isSingle() {
+		return ""
+	}
+	return w.text
+}
+
+func (w *wanted) innerValue() string {
+	if !w.isSingle() {
+		return ""
+	}
+	return w.inner[0].value()
+}
+
+func (w *wanted) field() Field {
+	switch {
+	case !w.exact:
+		return Field{}
+	case w.times > 1:
+		return Field{Standing: Doubled}
+	}
+	return Field{Value: w.text, Standing: Single}
+}
+
+// find returns the wanted key that this one is, or could be taken for, or nil.
+func find(keys []wanted, key []byte) (found *wanted, exact bool) {
+	for i := range keys {
+		switch w := &keys[i]; {
+		case w.name == string(key):
+			return w, true
+		case strings.EqualFold(w.name, string(key)):
+			return w, false
+		}
+	}
+	return nil, false
+}
+
+// isUnprintable finds what could break a header line or a log, or make a value
+// look like another one.
+func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
