@@ -11,6 +11,8 @@
 // on which of the two counts, and one that stands a second time in another case,
 // since some parsers (Go's own among them) would take that. So no app behind
 // sees another value than the one that was judged here.
+//
+// [Sample] makes bodies such as Twenty's.
 package event
 
 import (
@@ -81,50 +83,50 @@ func Read(body ...[]byte) Envelope {
 		metadataID = [1]wanted{{name: "recordId", most: MaxValue}}
 	)
 	keys := [...]wanted{
-		eventName:   {name: "eventName", most: MaxName},
-		workspaceID: {name: "workspaceId", most: MaxValue},
-		webhookID:   {name: "webhookId", most: MaxValue},
-		targetURL:   {name: "targetUrl", most: MaxValue},
-		record:      {name: "record", inner: recordID[:]},
-		eventKey:    {name: "event", most: MaxName, inner: metadataID[:]},
-		data:        {name: "data", inner: dataID[:]},
+		keyName:      {name: "eventName", most: MaxName},
+		keyWorkspace: {name: "workspaceId", most: MaxValue},
+		keyWebhook:   {name: "webhookId", most: MaxValue},
+		keyTarget:    {name: "targetUrl", most: MaxValue},
+		keyRecord:    {name: "record", inner: recordID[:]},
+		keyEvent:     {name: "event", most: MaxName, inner: metadataID[:]},
+		keyData:      {name: "data", inner: dataID[:]},
 	}
 	s := scanner{rest: body}
 	if !s.document(keys[:]) {
 		return Envelope{}
 	}
 	e := Envelope{
-		Workspace: keys[workspaceID].field(),
-		Webhook:   keys[webhookID].field(),
-		Target:    keys[targetURL].field(),
+		Workspace: keys[keyWorkspace].field(),
+		Webhook:   keys[keyWebhook].field(),
+		Target:    keys[keyTarget].field(),
 	}
-	if keys[eventName].times > 0 {
-		e.Event = keys[eventName].value()
+	if keys[keyName].times > 0 {
+		e.Event = keys[keyName].value()
 	} else {
-		e.Event = keys[eventKey].value()
+		e.Event = keys[keyEvent].value()
 	}
 	var isMetadata bool
 	e.Object, e.Action, isMetadata = split(e.Event)
 	switch {
-	case keys[eventName].times == 0:
-		e.RecordID = keys[data].innerValue()
+	case keys[keyName].times == 0:
+		e.RecordID = keys[keyData].innerValue()
 	case isMetadata:
-		e.RecordID = keys[eventKey].innerValue()
+		e.RecordID = keys[keyEvent].innerValue()
 	default:
-		e.RecordID = keys[record].innerValue()
+		e.RecordID = keys[keyRecord].innerValue()
 	}
 	return e
 }
 
 // The keys that count at the top level.
 const (
-	eventName = iota
-	workspaceID
-	webhookID
-	targetURL
-	record
-	eventKey
-	data
+	keyName = iota
+	keyWorkspace
+	keyWebhook
+	keyTarget
+	keyRecord
+	keyEvent
+	keyData
 )
 
 // split returns the parts of <object>.<action>, or of

@@ -58,6 +58,22 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// TestSamplesAreRead: what this package makes, it reads.
+func TestSamplesAreRead(t *testing.T) {
+	const id = "22222222-0000-4000-8000-" + sampleNode
+	for _, name := range []string{"person.created", "rocketLaunch.destroyed", "metadata.objectMetadata.created"} {
+		body, err := Sample(name, SampleOptions{TargetURL: target, ID: func() string { return id }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		object, action, _ := split(name)
+		want := Envelope{name, object, action, id, once(SampleWorkspaceID), once(SampleWebhookID), once(target)}
+		if got := Read(body); got != want {
+			t.Errorf("%s says\n%+v, want\n%+v", name, got, want)
+		}
+	}
+}
+
 // TestAmbiguousIsEmpty: whatever else an app may read, it is no value here.
 func TestAmbiguousIsEmpty(t *testing.T) {
 	for _, tc := range []struct {
