@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/twentygate/twentygate/caddymodule/gate/body"
+	"github.com/twentygate/twentygate/caddymodule/history"
 	"github.com/twentygate/twentygate/caddymodule/replay"
 	"github.com/twentygate/twentygate/caddymodule/signature"
 )
@@ -118,6 +119,7 @@ type Handler struct {
 	keyring keyring
 	shared  *shared
 	tallies []labelledTally // of the secrets
+	history *history.Member // what the inspector shows
 
 	// The replay guard, or nil for none.
 	guard    replay.Guard
@@ -179,6 +181,7 @@ func (h *Handler) provision(ctx caddy.Context) error {
 	}
 	h.shared = state.(*shared)
 	h.shared.series.join(h)
+	h.history = history.Process.Join(h.Name, h.facts)
 	if h.Monitor {
 		h.logger.Warn("monitor is on: deliveries are judged and reported, and all of them are let through, forged ones too")
 	}
@@ -246,6 +249,7 @@ func (h *Handler) Cleanup() error {
 	if h.shared != nil && caddy.Exiting() {
 		underway.wait(time.Duration(h.DeliverTimeout), h.logger)
 	}
+	h.history.Leave()
 	err := h.guardUse.end()
 	if h.shared != nil {
 		h.shared.series.leave(h)

@@ -10,6 +10,7 @@ func (h *Handler) judged(d *delivery) {
 // is refused, when it is let through unverified, or, with its outcome, when the
 // next handler is done with it.
 func (h *Handler) report(d *delivery, result *outcome) {
+	h.remember(d, result)
 	if result == nil {
 		h.logRefusal(d)
 		return
