@@ -5,6 +5,7 @@
 package caddymodule
 
 import (
-	_ "github.com/twentygate/twentygate/caddymodule/command" // the command `twenty-webhook`
-	_ "github.com/twentygate/twentygate/caddymodule/gate"    // the handler `twenty_webhook`
+	_ "github.com/twentygate/twentygate/caddymodule/command"   // the command `twenty-webhook`
+	_ "github.com/twentygate/twentygate/caddymodule/gate"      // the handler `twenty_webhook`
+	_ "github.com/twentygate/twentygate/caddymodule/inspector" // the handler `twenty_inspector`
 )

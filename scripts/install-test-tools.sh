@@ -11,6 +11,8 @@ declare -A package_of=(
 	[redis-sentinel]=redis-sentinel
 	[mount]=mount
 	[unshare]=util-linux
+	[chromium]=chromium
+	[nginx]=nginx
 	[gcc]="gcc libc6-dev" # the race detector
 )
 
