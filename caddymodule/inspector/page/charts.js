@@ -3,8 +3,6 @@
 
 import { duration, hourAndMinute } from "./words.js";
 
-const W = 560, H = 144;
-
 function make(name, attributes = {}, ...children) {
 	const element = document.createElementNS("http://www.w3.org/2000/svg", name);
 	for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -14,10 +12,11 @@ function make(name, attributes = {}, ...children) {
 
 // Text is kept from being stretched by drawing at the size that the page has.
 function draw(into, paint) {
-	const width = Math.max(240, into.clientWidth || W);
-	const svg = make("svg", { viewBox: `0 0 ${width} ${H}`, "aria-hidden": "true" });
-	paint(svg, width);
-	into.replaceChildren(svg);
+	into.replaceChildren();
+	const width = Math.max(240, into.clientWidth), height = Math.max(120, into.clientHeight);
+	const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+	paint(svg, width, height);
+	into.append(svg);
 }
 
 function text(x, y, anchor, words) {
@@ -26,7 +25,7 @@ function text(x, y, anchor, words) {
 
 // Above the line what was let through, below it, hatched, what was refused.
 export function drawMinutes(into, minutes, now) {
-	draw(into, (svg, width) => {
+	draw(into, (svg, width, H) => {
 		svg.append(make("defs", {}, make("pattern",
 			{ id: "hatch", width: 4, height: 4, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
 			make("line", { class: "hatch", x1: 0, y1: 0, x2: 0, y2: 4 }))));
@@ -58,7 +57,7 @@ export function drawMinutes(into, minutes, now) {
 
 // For each bucket the range from the youngest to the oldest, and the average.
 export function drawAges(into, buckets, now, length, limits) {
-	draw(into, (svg, width) => {
+	draw(into, (svg, width, H) => {
 		const top = 8, bottom = H - 18, left = 56;
 		let low = Math.min(0, ...buckets.map((b) => b.min_ms)), high = Math.max(0, ...buckets.map((b) => b.max_ms));
 		if (high - low < 1000) high = low + 1000;
@@ -70,7 +69,7 @@ export function drawAges(into, buckets, now, length, limits) {
 			svg.append(make("line", { class: "limit", x1: left, x2: width, y1: y(limit), y2: y(limit) }));
 		}
 		svg.append(make("line", { class: "axis", x1: left, x2: width, y1: y(0), y2: y(0) }));
-		const w = Math.max(3, (width - left) / (buckets.length > 60 ? 96 : 60) * 0.7);
+		const w = Math.max(3, (width - left) / (length > 3_600_000 ? 96 : 60) * 0.7);
 		for (const b of buckets) {
 			const at = Math.min(Math.max(x(Date.parse(b.start)), left), width - w);
 			const from = y(b.max_ms), to = y(b.min_ms);

@@ -140,7 +140,6 @@ function mark(name, className) {
 	return svg;
 }
 
-const markOf = { ok: "ok", attention: "attention", trouble: "trouble" };
 const kindOf = { ok: "soft", attention: "look", trouble: "bad" };
 const levelWord = { ok: "", attention: "Worth a look: ", trouble: "Trouble: " };
 
@@ -164,7 +163,7 @@ function renderState() {
 	const { level, headline, notices } = summary.state;
 	const state = byID("state");
 	state.dataset.level = level;
-	state.querySelector("use").setAttribute("href", `#mark-${markOf[level]}`);
+	state.querySelector("use").setAttribute("href", `#mark-${level}`);
 	if (byID("headline").textContent !== headline) byID("headline").textContent = headline;
 	document.title = `${level === "ok" ? "" : `${headline} · `}twentygate inspector`;
 	tick();
@@ -177,7 +176,7 @@ function renderState() {
 		const item = element("li");
 		const words = element("span");
 		words.append(element("span", "spoken", levelWord[notice.level]), notice.text);
-		item.append(mark(markOf[notice.level] === "ok" ? "same" : markOf[notice.level], kindOf[notice.level]), words);
+		item.append(mark(notice.level === "ok" ? "note" : notice.level, kindOf[notice.level]), words);
 		return item;
 	}));
 }

@@ -1,0 +1,203 @@
+package inspector
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap/zapcore"
+)
+
+// header sets headers in pairs.
+func header(pairs ...string) func(*http.Request) *http.Request {
+	return func(r *http.Request) *http.Request {
+		for n := 0; n < len(pairs); n += 2 {
+			r.Header.Add(pairs[n], pairs[n+1])
+		}
+		return r
+	}
+}
+
+func from(address string) func(*http.Request) *http.Request {
+	return func(r *http.Request) *http.Request {
+		r.RemoteAddr = address
+		return r
+	}
+}
+
+func host(name string) func(*http.Request) *http.Request {
+	return func(r *http.Request) *http.Request {
+		r.Host = name
+		return r
+	}
+}
+
+func both(changes ...func(*http.Request) *http.Request) func(*http.Request) *http.Request {
+	return func(r *http.Request) *http.Request {
+		for _, change := range changes {
+			r = change(r)
+		}
+		return r
+	}
+}
+
+func http10(r *http.Request) *http.Request {
+	r.Proto, r.ProtoMinor = "HTTP/1.0", 0
+	return r
+}
+
+func allow(ranges ...string) func(*Inspector) { return func(i *Inspector) { i.Allow = ranges } }
+
+func hosts(names ...string) func(*Inspector) { return func(i *Inspector) { i.Hosts = names } }
+
+func TestWhoMaySee(t *testing.T) {
+	for _, tc := range []struct {
+		name      string
+		inspector func(*Inspector)
+		request   func(*http.Request) *http.Request
+		refused   *refusal
+	}{
+		{"this machine", nil, nil, nil},
+		{"this machine by IPv6", nil, from("[::1]:1"), nil},
+		{"this machine by IPv6 with IPv4 in it", nil, from("[::ffff:127.0.0.1]:1"), nil},
+		{"all of 127/8", nil, from("127.9.9.9:1"), nil},
+		{"a Unix socket", nil, unixRequest, nil},
+		{"a stranger", nil, from("203.0.113.7:1"), refusedPeer},
+		{"a neighbour", nil, from("192.168.1.7:1"), refusedPeer},
+		{"a neighbour by IPv6", nil, from("[fe80::1%eth0]:1"), refusedPeer},
+		{"who has no address", nil, from("somebody"), refusedPeer},
+		{"who is a Unix socket by name only", nil, from("@"), refusedPeer},
+
+		{"an allowed range", allow("192.168.1.0/24"), from("192.168.1.7:1"), nil},
+		{"an allowed address", allow("192.168.1.7"), from("192.168.1.7:1"), nil},
+		{"an allowed address in IPv6 form", allow("192.168.1.7"), from("[::ffff:192.168.1.7]:1"), nil},
+		{"beside the allowed range", allow("192.168.1.0/24"), from("192.168.2.7:1"), refusedPeer},
+		{"this machine beside what is allowed", allow("192.168.1.0/24"), nil, nil},
+
+		{"X-Forwarded-For", nil, header("X-Forwarded-For", "127.0.0.1"), refusedProxied},
+		{"X-Forwarded-Proto alone", nil, header("X-Forwarded-Proto", "https"), refusedProxied},
+		{"an empty X-Forwarded-Host", nil, header("X-Forwarded-Host", ""), refusedProxied},
+		{"Forwarded", nil, header("Forwarded", "for=127.0.0.1"), refusedProxied},
+		{"X-Real-IP", nil, header("X-Real-IP", "127.0.0.1"), refusedProxied},
+		{"Via", nil, header("Via", "1.1 Caddy"), refusedProxied},
+		{"a tunnel's header", nil, header("CF-Connecting-IP", "127.0.0.1"), refusedProxied},
+		{"HTTP/1.0, as nginx speaks it", nil, http10, refusedProxied},
+		{"a proxy on a Unix socket", nil, both(unixRequest, header("X-Forwarded-For", "203.0.113.7")), refusedProxied},
+
+		// A proxy on this machine is no reason to show it to whoever is behind it.
+		{"a local proxy that nobody named", allow("10.0.0.0/8"), header("X-Forwarded-For", "10.0.0.1"), refusedUnknownProxy},
+		{"a local proxy in HTTP/1.0 that nobody named", allow("10.0.0.0/8"), http10, refusedUnknownProxy},
+		{"a local proxy that is named", allow("127.0.0.1"), header("X-Forwarded-For", "203.0.113.7"), nil},
+		{"a proxy elsewhere that is named", allow("10.0.0.1"), both(from("10.0.0.1:1"), header("X-Forwarded-For", "203.0.113.7")), nil},
+
+		{"localhost", nil, host("localhost"), nil},
+		{"localhost in capitals and with a dot", nil, host("LOCALHOST.:8081"), nil},
+		{"a name below localhost", nil, host("gate.localhost:8081"), nil},
+		{"an IPv4 address", nil, host("127.0.0.1:8081"), nil},
+		{"an IPv6 address", nil, host("[::1]:8081"), nil},
+		{"an IPv6 address without a port", nil, host("[::1]"), nil},
+		{"another's name", nil, host("attacker.example:8081"), refusedHost},
+		{"a name that ends alike", nil, host("notlocalhost"), refusedHost},
+		{"a name that begins alike", nil, host("localhost.attacker.example"), refusedHost},
+		{"a name that begins as an address", nil, host("127.0.0.1.attacker.example"), refusedHost},
+		{"no name", nil, host(""), refusedHost},
+		{"the address that is none", nil, host("0.0.0.0:8081"), refusedHost},
+		{"the address that is none, in IPv6", nil, host("[::]:8081"), refusedHost},
+		{"a name that is given", hosts("gate.internal"), host("Gate.Internal:8081"), nil},
+		{"a name below one that is given", hosts("gate.internal"), host("x.gate.internal"), refusedHost},
+
+		{"the address bar", nil, header("Sec-Fetch-Site", "none"), nil},
+		{"the page itself", nil, header("Sec-Fetch-Site", "same-origin", "Origin", "http://localhost:8081"), nil},
+		{"another site", nil, header("Sec-Fetch-Site", "cross-site"), refusedSite},
+		{"another port of this machine", nil, header("Sec-Fetch-Site", "same-site"), refusedSite},
+		{"two answers", nil, header("Sec-Fetch-Site", "none", "Sec-Fetch-Site", "cross-site"), refusedSite},
+		{"another origin", nil, header("Origin", "https://attacker.example"), refusedSite},
+		{"another port as the origin", nil, header("Origin", "http://localhost:3000"), refusedSite},
+		{"an origin that hides itself", nil, header("Origin", "null"), refusedSite},
+		{"a page that led here", nil, header("Referer", "https://attacker.example/x"), refusedSite},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			i, logs := newInspector(t, tc.inspector)
+			for _, target := range []string{"/", "/deliveries", "/stream", "/nothing"} {
+				r := newRequest(target)
+				r.Method = http.MethodHead
+				if tc.request != nil {
+					r = tc.request(r)
+				}
+				w, err := ask(i, r)
+				status := statusOf(w, err)
+				switch {
+				case tc.refused == nil && status == http.StatusForbidden:
+					t.Fatalf("%s is refused: %v", target, logs.All())
+				case tc.refused == nil:
+				case status != http.StatusForbidden:
+					t.Fatalf("%s answers %d", target, status)
+				case w.Body.Len() > 0 || strings.Contains(err.Error(), tc.refused.reason):
+					t.Errorf("the caller learns why: %v %s", err, w.Body)
+				}
+			}
+			if tc.refused == nil {
+				return
+			}
+			entry := logs.All()[0]
+			if entry.Level != zapcore.WarnLevel || !strings.HasSuffix(entry.Message, tc.refused.reason) || entry.ContextMap()["hint"] != tc.refused.advice {
+				t.Errorf("the log says %v, not why it was refused (%s)", entry, tc.refused.reason)
+			}
+		})
+	}
+}
+
+// What Caddy takes for the client's address counts as well.
+func TestBehindTrustedProxies(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		inspector     func(*Inspector)
+		peer, client  string
+		trusted       bool
+		wantForbidden bool
+	}{
+		{"a client elsewhere, nothing allowed", nil, "127.0.0.1:1", "203.0.113.7", true, true},
+		{"a client on this machine, nothing allowed", nil, "127.0.0.1:1", "127.0.0.1", true, true},
+		{"an allowed client behind a trusted local proxy", allow("10.0.0.0/8"), "127.0.0.1:1", "10.1.2.3", true, false},
+		{"an allowed client behind a local proxy that is not trusted", allow("10.0.0.0/8"), "127.0.0.1:1", "10.1.2.3", false, true},
+		{"a client elsewhere behind a trusted local proxy", allow("10.0.0.0/8"), "127.0.0.1:1", "203.0.113.7", true, true},
+		{"a client elsewhere behind an allowed proxy", allow("10.0.0.0/8"), "10.0.0.1:1", "203.0.113.7", true, true},
+		{"a client that says it is on this machine", allow("10.0.0.0/8"), "10.0.0.1:1", "127.0.0.1", true, true},
+		{"a client without an address", allow("10.0.0.0/8"), "10.0.0.1:1", "", true, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			i, _ := newInspector(t, tc.inspector)
+			r := newRequest("/deliveries")
+			r.RemoteAddr = tc.peer
+			r.Header.Set("X-Forwarded-For", "whatever")
+			w := httptest.NewRecorder()
+			r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, &caddyhttp.Server{})
+			vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+			vars[caddyhttp.ClientIPVarKey], vars[caddyhttp.TrustedProxyVarKey] = tc.client, tc.trusted
+			err := i.ServeHTTP(w, r, nil)
+			if forbidden := statusOf(w, err) == http.StatusForbidden; forbidden != tc.wantForbidden {
+				t.Errorf("forbidden: %v, want %v", forbidden, tc.wantForbidden)
+			}
+		})
+	}
+}
+
+// What a stranger sends can't fill the log.
+func TestRefusalsAreSampledAndShort(t *testing.T) {
+	i, logs := newInspector(t, nil)
+	for range 900 {
+		r := newRequest("/")
+		r.Host = strings.Repeat("a", 10_000)
+		_, _ = ask(i, r.WithContext(context.Background()))
+	}
+	if n := logs.Len(); n == 0 || n > 200 {
+		t.Errorf("900 refusals make %d lines", n)
+	}
+	if got := logs.All()[0].ContextMap()["host"].(string); len(got) > maxLogged {
+		t.Errorf("a host of %d bytes is logged", len(got))
+	}
+}
