@@ -26,6 +26,7 @@ install_promtool() {
 	rm -r "$work"
 }
 
+PATH=$PATH:/usr/sbin # where servers are, and an ordinary user does not look
 missing=()
 for tool in "${!package_of[@]}"; do
 	command -v "$tool" >/dev/null || missing+=(${package_of[$tool]})

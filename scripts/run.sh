@@ -8,13 +8,19 @@ binary=${1:?usage: scripts/run.sh <binary>}
 command -v curl >/dev/null || { echo "this demonstration needs curl" >&2; exit 1; }
 
 export GATE_PORT=${GATE_PORT:-8080}
+export INSPECTOR_PORT=${INSPECTOR_PORT:-8081}
 # An address of its own, so that a Caddy that runs already does not mind.
 export ADMIN_ADDRESS=${ADMIN_ADDRESS:-127.0.0.1:20190}
 url=http://127.0.0.1:$GATE_PORT
 ask() { curl -sS -m 2 --noproxy '*' "$@"; }
 
+inspector=http://127.0.0.1:$INSPECTOR_PORT
 if ask -o /dev/null "$url/healthz" 2>/dev/null; then
 	echo "something answers on $url already: stop it, or set GATE_PORT" >&2
+	exit 1
+fi
+if ask -o /dev/null "$inspector/" 2>/dev/null; then
+	echo "something answers on $inspector already: stop it, or set INSPECTOR_PORT" >&2
 	exit 1
 fi
 
@@ -52,6 +58,8 @@ cat <<END
 
   a genuine delivery     $genuine   the receiver got it
   a forged one           $forged   the receiver got nothing; the log above says why
+
+  what the gate saw      $inspector   open it in a browser
 
 The gate listens on $url and goes on serving; Ctrl-C ends it.
 Send one of your own, from another terminal:

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	_ "github.com/twentygate/twentygate/caddymodule/inspector"
 	_ "github.com/twentygate/twentygate/caddymodule/replay/redis"
 )
 

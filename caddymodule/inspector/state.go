@@ -91,7 +91,7 @@ func notices(gate history.Snapshot, now time.Time) []history.Notice {
 			level, text = history.LevelAttention, "Nothing was verified in the last hour, and "+text
 		}
 		if most < refused {
-			text += ", most of them"
+			text += fmt.Sprintf(", %d of them", most)
 		}
 		say(level, "%s as %s: %s.", text, word, v.Action())
 	}

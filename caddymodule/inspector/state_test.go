@@ -29,7 +29,7 @@ func TestState(t *testing.T) {
 			s.Facts.Notices = []history.Notice{{Level: history.LevelAttention, Text: "soon"}, {Level: history.LevelTrouble, Text: "Redis is down."}}
 		}, history.LevelTrouble, "Redis is down."},
 		{"some were refused", func(s *history.Snapshot) { s.Counts["stale"], s.Counts["unsigned"] = 1, 2 }, history.LevelOK,
-			"3 deliveries of the last hour were refused, most of them as unsigned: the webhook has no secret"},
+			"3 deliveries of the last hour were refused, 2 of them as unsigned: the webhook has no secret"},
 		{"one was refused", func(s *history.Snapshot) { s.Counts["stale"] = 1 }, history.LevelOK,
 			"1 delivery of the last hour was refused as stale: check NTP"},
 		{"all were refused", func(s *history.Snapshot) { s.Counts = map[string]int{"bad_signature": 2} }, history.LevelAttention,

@@ -229,3 +229,8 @@ func (c *countingConn) Read(p []byte) (int, error) {
 type HalfCloser interface{ CloseWrite() error }
 
 func (c *countingConn) CloseWrite() error { return c.Conn.(HalfCloser).CloseWrite() }
+
+// Status answers every delivery with a status.
+func Status(status int) Answer {
+	return func(w http.ResponseWriter, _ *http.Request, _ Delivery) { w.WriteHeader(status) }
+}

@@ -252,7 +252,7 @@ function renderAges(gates) {
 		? "How old verified deliveries are when they arrive; none did lately."
 		: `Verified deliveries of the last ${long ? "day" : "hour"} were ${age(Math.min(...buckets.map((b) => b.min_ms)))} to `
 			+ `${age(Math.max(...buckets.map((b) => b.max_ms)))} old on arrival${limits.length === 2
-				? `; the gate allows ${duration(limits[0])}, and ${duration(-limits[1])} ahead` : ""}. Bars show the range, the dark line the average.`;
+				? `; the gate allows ${duration(limits[0])}, and ${duration(-limits[1])} ahead` : ""}. Bars show the range, the line in them the average.`;
 }
 
 // --- the rows

@@ -27,7 +27,7 @@ export function span(ms) {
 export function duration(ms) {
 	const sign = ms < 0 ? "−" : "";
 	ms = Math.abs(ms);
-	if (ms > 0 && ms < 0.1) return "under 0.1 ms";
+	if (ms > 0 && ms < 0.1) return "< 0.1 ms";
 	if (ms < 1) return `${sign}${Number(ms.toFixed(1))} ms`;
 	if (ms < 1000) return `${sign}${Math.round(ms)} ms`;
 	if (ms < 10_000) return `${sign}${(ms / 1000).toFixed(1)} s`;
