@@ -112,8 +112,8 @@ var proxyHeaders = []string{
 }
 
 // isProxied reports whether a proxy passed the request on, as far as that can be
-// told. HTTP/1.0 is what nginx speaks to its upstreams unless told otherwise,
-// and no browser does.
+// told. HTTP/1.0 is what nginx before 1.29.7 speaks to its upstreams unless told
+// otherwise, and no browser does.
 func isProxied(r *http.Request) bool {
 	if r.ProtoMajor == 1 && r.ProtoMinor == 0 {
 		return true
