@@ -14,6 +14,7 @@ let limit = PAGE;
 let paused = false;
 let fetching = null; // what the stream brings while a list is being fetched
 let fresh = new Set(); // just arrived
+let known = new Set(); // of all that are there, since the stream and the list tell the same
 const now = () => Date.now() + skew;
 
 // --- what is fetched
@@ -24,13 +25,22 @@ async function fetchJSON(path) {
 	return answer.json();
 }
 
+const keyOf = (d) => JSON.stringify(d);
+
+// unknown returns those that are not there yet, and counts them as being there.
+function unknown(batch) {
+	const left = batch.filter((d) => !known.has(keyOf(d)));
+	for (const d of left) known.add(keyOf(d));
+	return left;
+}
+
 async function refreshDeliveries() {
 	if (fetching) return;
 	fetching = [];
 	try {
 		const all = await fetchJSON(`deliveries?limit=${KEPT}`);
-		const known = new Set(all.map((d) => JSON.stringify(d)));
-		deliveries = fetching.filter((d) => !known.has(JSON.stringify(d))).concat(all);
+		known = new Set(all.map(keyOf));
+		deliveries = unknown(fetching).concat(all);
 	} finally {
 		fetching = null;
 	}
@@ -103,10 +113,13 @@ let arrived = [], pending = null;
 
 function takeIn() {
 	pending = null;
-	const batch = arrived.reverse();
+	const came = arrived.reverse();
 	arrived = [];
-	if (fetching) fetching.unshift(...batch);
+	if (fetching) fetching.unshift(...came);
+	const batch = unknown(came);
+	if (!batch.length) return;
 	deliveries = batch.concat(deliveries).slice(0, KEPT);
+	if (known.size > 2 * KEPT) known = new Set(deliveries.map(keyOf));
 	fresh = new Set(batch);
 	if (!paused) renderRows();
 	fresh = new Set();
