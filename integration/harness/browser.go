@@ -31,10 +31,14 @@ type Browser struct {
 // or its content security policy forbids, fails the test.
 func OpenBrowser(tb testing.TB) *Browser {
 	tb.Helper()
+	profile, err := os.MkdirTemp("", "twentygate-browser-")
+	if err != nil {
+		tb.Fatal(err)
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(Tool(tb, "chromium")),
 		chromedp.NoSandbox, // the tests may run as root
-		chromedp.UserDataDir(tb.TempDir()),
+		chromedp.UserDataDir(profile),
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("host-resolver-rules", "MAP *.rebound.example 127.0.0.1"),
 		chromedp.WindowSize(1280, 900),
@@ -55,8 +59,11 @@ func OpenBrowser(tb testing.TB) *Browser {
 		}
 	})
 	tb.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // the browser is asked to end, and waited for
 		end()
 		endAllocator()
+		// Some of its processes may outlive it by a moment, and still write.
+		_ = os.RemoveAll(profile)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, text := range b.complain {
