@@ -5,6 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/twentygate/twentygate/caddymodule/event"
 	"github.com/twentygate/twentygate/caddymodule/history"
 	"github.com/twentygate/twentygate/caddymodule/verdict"
 )
@@ -45,4 +46,4 @@ func (h *Handler) remember(d *delivery, result *outcome) {
 }
 
 // eventName is the event in a verified body.
-func (d *delivery) eventName() string { return "" }
+func (d *delivery) eventName() string { return event.Read(d.body.Parts()...).Event }

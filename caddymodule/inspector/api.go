@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/twentygate/twentygate/caddymodule/event"
 	"github.com/twentygate/twentygate/caddymodule/history"
 	"github.com/twentygate/twentygate/caddymodule/verdict"
 )
@@ -53,36 +53,12 @@ func parseFilter(query url.Values) (limit int, want func(*history.Delivery) bool
 			return 0, nil, fmt.Errorf("verdict is none of the words in /summary")
 		}
 	}
-	event, gate := query.Get("event"), query.Get("gate")
+	pattern, gate := query.Get("event"), query.Get("gate")
 	return limit, func(d *history.Delivery) bool {
 		return (kind == 0 || d.Verdict == kind) &&
 			(gate == "" || d.Gate == gate) &&
-			(event == "" || matches(event, d.Event))
+			(pattern == "" || event.Match(pattern, d.Event))
 	}, nil
-}
-
-// matches tells whether a name is what a pattern says, in which * stands for any
-// run of characters.
-func matches(pattern, name string) bool {
-	first, rest, starred := strings.Cut(pattern, "*")
-	if !starred {
-		return pattern == name
-	}
-	name, ok := strings.CutPrefix(name, first)
-	if !ok {
-		return false
-	}
-	// Each part at its first place leaves the most for those after it.
-	parts := strings.Split(rest, "*")
-	last := parts[len(parts)-1]
-	for _, part := range parts[:len(parts)-1] {
-		at := strings.Index(name, part)
-		if at < 0 {
-			return false
-		}
-		name = name[at+len(part):]
-	}
-	return strings.HasSuffix(name, last)
 }
 
 // summary is what the top of the page says.
