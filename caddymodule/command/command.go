@@ -38,6 +38,7 @@ func setUp(cmd *cobra.Command) {
 	cmd.Example = examples(
 		"send http://127.0.0.1:8080/",
 		"check http://127.0.0.1:8080/",
+		"explain request.txt",
 		"proxy --to 127.0.0.1:3000",
 	)
 	cmd.SuggestionsMinimumDistance = 2
@@ -56,6 +57,7 @@ func setUp(cmd *cobra.Command) {
 		newSend(),
 		newCheck(),
 		newProxy(),
+		newExplain(),
 	)
 }
 

@@ -25,6 +25,8 @@ type Options struct {
 	// Limits are the gate's max_age and max_future; the zero value stands for
 	// [signature.DefaultLimits].
 	Limits signature.Limits
+
+	work int64 // see maxWork, which 0 stands for
 }
 
 // Result is a diagnosis. None of it quotes a secret, a payload or a signature.
@@ -76,6 +78,9 @@ func Diagnose(r *Request, o Options) Result {
 	if o.Now.IsZero() {
 		o.Now = o.At
 	}
+	if o.work == 0 {
+		o.work = maxWork
+	}
 	d := &diagnosis{Request: r, Options: o}
 	d.readHeaders()
 	d.search()
@@ -92,7 +97,7 @@ func Diagnose(r *Request, o Options) Result {
 		result.Notes = append(result.Notes, "After the body's end the capture goes on for "+plural(int64(len(r.Behind)), "byte")+".")
 	}
 	if d.searchWasCut {
-		result.Notes = append(result.Notes, "The body is so large that not every pair of mistakes was tried.")
+		result.Notes = append(result.Notes, "The body is so large that not every known mistake was tried.")
 	}
 	return result
 }
@@ -128,6 +133,7 @@ func (d *diagnosis) search() {
 	s := &search{
 		secrets: secrets,
 		mac:     d.mac,
+		left:    d.work,
 		d: delivery{
 			timestamp: d.Header.Get(signature.TimestampHeader),
 			nonce:     d.Header.Get("X-Twenty-Webhook-Nonce"),

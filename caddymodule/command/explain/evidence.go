@@ -111,8 +111,8 @@ func isList(text string, is func(string) bool) bool {
 	return true
 }
 
-// ageWords writes a duration as people say it.
-func ageWords(age time.Duration) string {
+// AgeWords writes a duration as people say it, without its sign.
+func AgeWords(age time.Duration) string {
 	age = age.Abs()
 	switch {
 	case age < time.Second:

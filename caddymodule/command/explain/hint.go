@@ -81,7 +81,11 @@ func (d *diagnosis) methodHint() string {
 	if d.Method == http.MethodGet || d.Method == http.MethodHead {
 		return "The request is a " + d.Method + ". If Twenty sent it, a redirect (301 or 302) made a GET of its POST: give Twenty the final URL, https:// and slash included. If you sent it, send a POST."
 	}
-	return "The request is a " + d.Method + ", and Twenty sends POST: send that."
+	name := "The request is a " + d.Method
+	if len(d.Method) > 20 || strings.ContainsFunc(d.Method, func(r rune) bool { return r > 0x7f || !isLetter(byte(r)) }) {
+		name = "The request's method is another" // it could hold anything
+	}
+	return name + ", and Twenty sends POST: send that."
 }
 
 func (d *diagnosis) missingHint(v verdict.Verdict) string {
@@ -193,7 +197,7 @@ func (d *diagnosis) clockHint() (Cause, string) {
 	if age < 0 {
 		age, limit, direction, name = -age, d.Limits.MaxFuture, "before", "max_future"
 	}
-	hint := fmt.Sprintf("It arrived %s %s its timestamp, and %s allows %s.", ageWords(age), direction, name, limit)
+	hint := fmt.Sprintf("It arrived %s %s its timestamp, and %s allows %s.", AgeWords(age), direction, name, limit)
 	if zone, ok := wholeHours(age); ok {
 		return Clock, hint + fmt.Sprintf(" That is %s almost to the minute, which looks like a local time taken for UTC: take the time from the system's clock, not from a date without a zone. Otherwise set both clocks by NTP.", zone)
 	}
@@ -208,7 +212,7 @@ func wholeHours(age time.Duration) (string, bool) {
 	if whole == 0 || whole > 14*time.Hour || (age-whole).Abs() > 2*time.Minute || whole < time.Hour {
 		return "", false
 	}
-	return ageWords(whole), true
+	return AgeWords(whole), true
 }
 
 func (d *diagnosis) incompleteHint() (Cause, string) {

@@ -54,7 +54,10 @@ func rubyNumber(text string) string {
 	if isInteger(text) {
 		return text
 	}
-	f, _ := strconv.ParseFloat(text, 64)
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return text
+	}
 	return withFraction(floatWithin(f, 1e-4, 1e16, 2), "e")
 }
 
@@ -64,7 +67,10 @@ func phpNumber(text string) string {
 			return text
 		}
 	}
-	f, _ := strconv.ParseFloat(text, 64)
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return text
+	}
 	s := floatWithin(f, 1e-4, 1e17, 1)
 	if strings.Contains(s, "e") {
 		s = withFraction(s, "e")
@@ -76,7 +82,10 @@ func javaNumber(text string) string {
 	if isInteger(text) {
 		return text
 	}
-	f, _ := strconv.ParseFloat(text, 64)
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return text
+	}
 	s := withFraction(floatWithin(f, 1e-3, 1e7, 1), "e")
 	return strings.Replace(strings.Replace(s, "e+", "e", 1), "e", "E", 1)
 }

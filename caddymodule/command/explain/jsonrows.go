@@ -174,7 +174,8 @@ var stringRows = []bodyRow{
 func quotedWith(e escapes) func(*material) []byte {
 	return func(m *material) []byte {
 		var out bytes.Buffer
-		e.write(&out, string(bytes.ToValidUTF8(m.body, []byte("\uFFFD"))))
+		plain := e.plain()
+		e.write(&out, &plain, string(bytes.ToValidUTF8(m.body, []byte("\uFFFD"))))
 		return out.Bytes()
 	}
 }

@@ -30,14 +30,15 @@ type escapes struct {
 }
 
 func (st *style) write(v value) []byte {
-	w := &jsonWriter{style: st}
+	w := &jsonWriter{style: st, plain: st.escapes.plain()}
 	w.value(&v, 0)
 	return w.out.Bytes()
 }
 
 type jsonWriter struct {
 	*style
-	out bytes.Buffer
+	plain [128]bool
+	out   bytes.Buffer
 }
 
 func (w *jsonWriter) value(v *value, depth int) {
@@ -45,7 +46,7 @@ func (w *jsonWriter) value(v *value, depth int) {
 	case '{', '[':
 		w.collection(v, depth)
 	case '"':
-		w.escapes.write(&w.out, v.text)
+		w.escapes.write(&w.out, &w.plain, v.text)
 	case '0':
 		if w.number != nil {
 			w.out.WriteString(w.number(v.text))
@@ -73,7 +74,7 @@ func (w *jsonWriter) collection(v *value, depth int) {
 			w.out.WriteByte(' ')
 		}
 		if v.kind == '{' {
-			w.escapes.write(&w.out, v.keys[i])
+			w.escapes.write(&w.out, &w.plain, v.keys[i])
 			w.out.WriteString(w.key)
 		}
 		inner := depth + 1
@@ -163,10 +164,22 @@ func byLength(v *value) []int {
 	return order
 }
 
-func (e *escapes) write(out *bytes.Buffer, s string) {
+// plain are the ASCII characters that stand as they are.
+func (e *escapes) plain() (plain [128]bool) {
+	for r := range rune(128) {
+		plain[r] = e.escape(r) == ""
+	}
+	return plain
+}
+
+func (e *escapes) write(out *bytes.Buffer, asItIs *[128]bool, s string) {
 	out.WriteByte('"')
 	plain := 0 // where the run of characters begins that stand as they are
 	for at := 0; at < len(s); {
+		if s[at] < 0x80 && asItIs[s[at]] {
+			at++
+			continue
+		}
 		r, size := rune(s[at]), 1
 		if r >= 0x80 {
 			r, size = nextRune(s[at:])

@@ -142,8 +142,8 @@ func (r *Request) headers(l *lines) error {
 			if pending == "" {
 				return l.errorf("begins with a blank, and there is no header before it to go on with")
 			}
-			if len(pending)+len(line) > 1<<20 {
-				return l.errorf("makes a header longer than 1 MiB")
+			if len(pending)+len(line) > maxHeader {
+				return l.errorf("makes a header longer than 64 KiB")
 			}
 			pending += " " + strings.TrimSpace(line)
 			continue
@@ -151,16 +151,10 @@ func (r *Request) headers(l *lines) error {
 		if err := flush(); err != nil {
 			return err
 		}
-		pending, at = line, l.n
-		if !strings.Contains(line, ":") {
-			if line[0] == '{' || line[0] == '[' {
-				return l.errorf("looks like the body: put an empty line between headers and body")
-			}
-			return flush()
-		}
-		if strings.HasPrefix(line, "{") || strings.HasPrefix(line, "[") {
+		if line[0] == '{' || line[0] == '[' {
 			return l.errorf("looks like the body: put an empty line between headers and body")
 		}
+		pending, at = line, l.n
 	}
 }
 

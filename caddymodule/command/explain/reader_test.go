@@ -73,6 +73,8 @@ func TestReadRawRefuses(t *testing.T) {
 		"blank line":          {"POST / HTTP/1.1\nA: b\n  \nbody", "line 3 holds nothing but blanks"},
 		"fold at once":        {"POST / HTTP/1.1\n A: b\n\n", "line 2 begins with a blank"},
 		"many headers":        {"POST / HTTP/1.1\n" + strings.Repeat("A: b\n", 1001) + "\n", "line 1002 is one header too many"},
+		"long header":         {"POST / HTTP/1.1\nA: " + strings.Repeat("b", 70000) + "\n\n", "line 2 is a header longer"},
+		"long folded header":  {"POST / HTTP/1.1\nA: b\n" + strings.Repeat(" cccccccccc\n", 9000) + "\n", "makes a header longer"},
 		"NUL in a value":      {"POST / HTTP/1.1\nA: b\x00\n\n", "line 2 has a line break or a NUL"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,8 +13,11 @@ import (
 // most some megabytes.
 const MaxSize = 64 << 20
 
-// maxHeaders bounds the header lines of a capture.
-const maxHeaders = 1000
+// What bounds the headers of a capture: servers take far less.
+const (
+	maxHeaders = 1000
+	maxHeader  = 64 << 10
+)
 
 // ErrTooLarge is returned for a capture of more than [MaxSize] bytes.
 var ErrTooLarge = errors.New("is larger than 64 MiB, which no delivery of Twenty's is")
@@ -88,6 +91,9 @@ func FromParts(headers []string, body []byte) (*Request, error) {
 // addHeader takes one header line. Its errors go on from "line 3", and quote
 // nothing but the header's name.
 func (r *Request) addHeader(line string) error {
+	if len(line) > maxHeader {
+		return errors.New("is a header longer than 64 KiB")
+	}
 	if len(r.Header) >= maxHeaders {
 		return fmt.Errorf("is one header too many: at most %d are read", maxHeaders)
 	}

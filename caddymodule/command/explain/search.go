@@ -9,8 +9,9 @@ import (
 )
 
 // maxWork bounds a search: about as many bytes are hashed, which takes some
-// seconds. Single mistakes come first, so that only pairs are ever left out.
-const maxWork = 3 << 30
+// seconds. That is each single mistake with a body of 10 MiB, and each pair with
+// one of some 100 KiB.
+const maxWork = 4 << 30
 
 // finding is what makes the signature match: at most one row of each table.
 // All nil is Twenty's own way.
@@ -57,7 +58,7 @@ type search struct {
 
 // find returns the first thing that makes the signature match, nil if none does.
 func (s *search) find() *finding {
-	s.left, s.seed = maxWork, maphash.MakeSeed()
+	s.seed = maphash.MakeSeed()
 	if len(s.mac) != sha256.Size {
 		return s.hashes()
 	}
