@@ -129,6 +129,40 @@ func TestExplainInWords(t *testing.T) {
 	}
 }
 
+// At a terminal the secret is asked for, and there is colour.
+func TestExplainAtATerminal(t *testing.T) {
+	t.Parallel()
+	for _, c := range readCaptures(t) {
+		if c.Name != "genuine" && c.Name != "body-only-secret-newline" {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			file, err := filepath.Abs(filepath.Join(captures, "captures", c.File))
+			if err != nil {
+				t.Fatal(err)
+			}
+			terminal := harness.StartTerminal(t, nil, "twenty-webhook", "explain", file)
+			terminal.Wait("Secret of the webhook")
+			harness.Eventually(t, "without an echo", func() bool { return !terminal.Echoes() })
+			terminal.Type(string(c.SecretsBase64[0]) + "\n")
+			code, shown := terminal.End()
+			if (code == 0) != (c.Cause == "") || !colours.MatchString(shown) || strings.Contains(shown, string(c.SecretsBase64[0])) {
+				t.Errorf("exit code %d: %q", code, shown)
+			}
+			shown = colours.ReplaceAllString(shown, "")
+			if !strings.Contains(shown, c.Verdict) || !strings.Contains(shown, c.Cause) {
+				t.Errorf("it shows %s", shown)
+			}
+			for line := range strings.Lines(shown) {
+				if n := utf8.RuneCountInString(strings.TrimRight(line, "\r\n")); n > 80 {
+					t.Errorf("%d columns: %s", n, line)
+				}
+			}
+		})
+	}
+}
+
 // Each form can come from standard input.
 func TestExplainFromStandardInput(t *testing.T) {
 	t.Parallel()

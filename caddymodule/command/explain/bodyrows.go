@@ -52,7 +52,7 @@ var byteRows = []bodyRow{
 	{"the body without the blanks around it", ReencodedBody, 0, bytesOf(bytes.TrimSpace), "Blanks or line breaks stand around the body that were not signed. " + afterward},
 	{"the body with LF for CR LF", ReencodedBody, 0, bytesOf(toLF), "The line ends became CR LF, as on Windows or in an upload as text. " + afterward},
 	{"the body with CR LF for LF", ReencodedBody, 0, bytesOf(toCRLF), "The line ends became LF: git or an editor on Unix changed them. " + afterward},
-	{"the body without any line ends", ReencodedBody, 0, bytesOf(stripLines), "Line ends were added, or the sender dropped them, as curl's -d does of a file: use --data-binary. " + rawBody},
+	{"the body without any line ends", ReencodedBody, 0, bytesOf(withoutLines), "Line ends were added, or the sender dropped them, as curl's -d does of a file: use --data-binary. " + rawBody},
 	{"the body without its byte order mark", ReencodedBody, 0, bytesOf(func(b []byte) []byte { return bytes.TrimPrefix(b, []byte(byteOrderMark)) }), "A byte order mark stands before the body: save or write it as UTF-8 without one. " + rawBody},
 	{"the body with a byte order mark before it", ReencodedBody, 0, func(m *material) []byte { return append([]byte(byteOrderMark), m.body...) }, "The sender signed a byte order mark that was not sent: write UTF-8 without one. " + rawBody},
 	{"the body with what stands behind its end", TruncatedBody, 0, func(m *material) []byte {
@@ -63,11 +63,13 @@ var byteRows = []bodyRow{
 	}, "Content-Length is smaller than the body that was signed, so the end is cut off: it counts bytes, not characters (in Node Buffer.byteLength)."},
 	{"the body in UTF-8 where it came in Latin-1", ReencodedBody, 1, bytesOf(invalidOnly(latin1ToUTF8)), "The body came in Latin-1. Send UTF-8, and name it if a library asks (body.encode(\"utf-8\") in Python). " + rawBody},
 	{"the body in UTF-8 where it came in Windows-1252", ReencodedBody, 1, bytesOf(invalidOnly(cp1252ToUTF8)), "The body came in Windows-1252. Send UTF-8. " + rawBody},
-	{"the body read as UTF-8 and not as Latin-1", ReencodedBody, 1, bytesOf(utf8ToLatin1), "UTF-8 was read as Latin-1 and made UTF-8 again (é became Ã©). " + afterward},
-	{"the body read as UTF-8 and not as Windows-1252", ReencodedBody, 1, bytesOf(utf8ToCP1252), "UTF-8 was read as Windows-1252 and made UTF-8 again (é became Ã©). " + afterward},
+	{"the body read as UTF-8 and not as Latin-1", ReencodedBody, 1, bytesOf(toValid(utf8ToLatin1)), "UTF-8 was read as Latin-1 and made UTF-8 again (é became Ã©). " + afterward},
+	{"the body read as UTF-8 and not as Windows-1252", ReencodedBody, 1, bytesOf(toValid(utf8ToCP1252)), "UTF-8 was read as Windows-1252 and made UTF-8 again (é became Ã©). " + afterward},
 	{"the body, its UTF-8 read as Latin-1", ReencodedBody, 1, bytesOf(nonASCIIOnly(latin1ToUTF8)), "What was signed is the body read as Latin-1 and made UTF-8 again (é became Ã©): the signer decoded bytes with the wrong encoding. " + rawBody},
 	{"the body, its UTF-8 read as Windows-1252", ReencodedBody, 1, bytesOf(nonASCIIOnly(cp1252ToUTF8)), "What was signed is the body read as Windows-1252 and made UTF-8 again (é became Ã©): the signer decoded bytes with the wrong encoding. " + rawBody},
+	{"the body in Latin-1", ReencodedBody, 1, bytesOf(nonASCIIOnly(utf8ToLatin1)), "The signer made Latin-1 of the body. Use UTF-8. " + rawBody},
 	{"the body in Windows-1252", ReencodedBody, 1, bytesOf(nonASCIIOnly(utf8ToCP1252)), "The signer made Windows-1252 of the body. Use UTF-8. " + rawBody},
+	{"the body with spaces for no-break spaces", ReencodedBody, 1, bytesOf(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\u00a0"), []byte(" ")) }), "Spaces became no-break ones, as copying from a web page does. Copy the body from the raw view."},
 	{"the body with its accents composed (NFC)", ReencodedBody, 2, bytesOf(nonASCIIOnly(norm.NFC.Bytes)), "The accents were taken apart on the way (NFD), as macOS does with names. " + afterward},
 	{"the body with its accents apart (NFD)", ReencodedBody, 2, bytesOf(nonASCIIOnly(norm.NFD.Bytes)), "The accents were composed on the way (NFC). " + afterward},
 	{"the body with its characters in compatible form (NFKC)", ReencodedBody, 2, bytesOf(nonASCIIOnly(norm.NFKC.Bytes)), "The signer normalised the text (NFKC). " + rawBody},
@@ -94,7 +96,6 @@ var byteRows = []bodyRow{
 	{"the bytes that the body is the hex of", ReencodedBody, 1, bytesOf(func(b []byte) []byte { return decodeHex(string(bytes.TrimSpace(b))) }), "The body came in hex: send the bytes themselves."},
 	{"the body without backslashes before quotes", ReencodedBody, 1, bytesOf(unslashed), "The body was copied out of a string or a log, whose backslashes it still has. Take the raw body."},
 	{"the body with straight quotes", ReencodedBody, 1, bytesOf(straight), "The quotes became curly ones, as in a chat or a word processor. Copy the body from the raw view."},
-	{"the body with spaces for no-break spaces", ReencodedBody, 1, bytesOf(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\u00a0"), []byte(" ")) }), "Spaces became no-break ones, as copying from a web page does. Copy the body from the raw view."},
 	{"the body without blanks at the ends of its lines", ReencodedBody, 1, bytesOf(trimLines), "Blanks stand at the ends of lines that were not signed. " + afterward},
 	{"the body from its first bracket on", ReencodedBody, 0, bytesOf(fromBracket), "Something stands before the body that was not signed. " + afterward},
 	{"the body up to its first NUL", TruncatedBody, 0, bytesOf(func(b []byte) []byte { before, _, _ := bytes.Cut(b, []byte{0}); return before }), "The signer's C string ended at a NUL in the body. Sign by length."},
@@ -123,6 +124,20 @@ func fixed(s string) func(*material) []byte {
 func toLF(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")) }
 
 func toCRLF(b []byte) []byte { return bytes.ReplaceAll(toLF(b), []byte("\n"), []byte("\r\n")) }
+
+func withoutLines(b []byte) []byte {
+	return bytes.ReplaceAll(bytes.ReplaceAll(b, []byte("\r"), nil), []byte("\n"), nil)
+}
+
+// toValid takes what is UTF-8 afterwards only: that was UTF-8 before, too.
+func toValid(f func([]byte) []byte) func([]byte) []byte {
+	return func(b []byte) []byte {
+		if other := f(b); utf8.Valid(other) {
+			return other
+		}
+		return nil
+	}
+}
 
 func isASCII(b []byte) bool {
 	for _, c := range b {

@@ -39,7 +39,7 @@ func TestOnlyTheGenuineIsVerified(t *testing.T) {
 		}
 		timestamp := signature.Timestamp(rapid.Int64Range(1e12, 2e12).Draw(t, "timestamp"))
 		r := sign(t, secret, timestamp, body)
-		if got := Diagnose(r, Options{Secrets: [][]byte{secret}}); got.Verdict != verdict.Verified || got.Cause != "" || got.Secret != 1 {
+		if got := Diagnose(r, Options{Secrets: [][]byte{secret}, work: 1 << 20}); got.Verdict != verdict.Verified || got.Cause != "" || got.Secret != 1 {
 			t.Fatalf("a genuine one is %s, %s: %s", got.Verdict, got.Cause, got.Hint)
 		}
 		flip := func(data []byte, name string) []byte {
@@ -48,12 +48,12 @@ func TestOnlyTheGenuineIsVerified(t *testing.T) {
 			return data
 		}
 		r.Body = flip(body, "place in the body")
-		if got := Diagnose(r, Options{Secrets: [][]byte{secret}}); got.Verdict != verdict.BadSignature || got.Cause == "" {
+		if got := Diagnose(r, Options{Secrets: [][]byte{secret}, work: 1 << 20}); got.Verdict != verdict.BadSignature || got.Cause == "" {
 			t.Fatalf("with another body it is %s, %s", got.Verdict, got.Cause)
 		}
 		r.Body = body
 		other := flip(secret, "place in the secret")
-		if got := Diagnose(r, Options{Secrets: [][]byte{other}}); got.Verdict == verdict.Verified || got.Cause == "" {
+		if got := Diagnose(r, Options{Secrets: [][]byte{other}, work: 1 << 20}); got.Verdict == verdict.Verified || got.Cause == "" {
 			t.Fatalf("with another secret it is %s", got.Verdict)
 		}
 	})
@@ -158,8 +158,8 @@ func TestEmptySecretsVerifyNothing(t *testing.T) {
 	r := sign(t, []byte("x"), 1764067200123, []byte("{}"))
 	r.Header.Set(signature.SignatureHeader, hex.EncodeToString(sumHMAC(sha256.New, nil, [][]byte{[]byte("1764067200123:{}")})))
 	for _, secret := range []string{"", "\x00", "\x00\x00\x00"} {
-		if got := Diagnose(r, Options{Secrets: [][]byte{[]byte(secret)}}); got.Verdict != verdict.NoSecret {
-			t.Errorf("%q: %s", secret, got.Verdict)
+		if got := Diagnose(r, Options{Secrets: [][]byte{[]byte(secret)}}); got.Verdict != verdict.NoSecret || got.Secret != 0 {
+			t.Errorf("%q: %s, by secret %d", secret, got.Verdict, got.Secret)
 		}
 	}
 }

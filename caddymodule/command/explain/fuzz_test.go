@@ -3,6 +3,7 @@ package explain
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -103,7 +104,7 @@ func FuzzJSON(f *testing.F) {
 		if err := json.Compact(&compact, plainOf.write(v)); err == nil && !bytes.Equal(compact.Bytes(), plainOf.write(v)) {
 			t.Fatalf("not compact: %q", plainOf.write(v))
 		}
-		for _, row := range append(append(jsonRows, rareJSONRows...), byteRows...) {
+		for _, row := range slices.Concat(jsonRows(), rareJSONRows(), byteRows) {
 			row.body(m)
 		}
 	})

@@ -1,6 +1,10 @@
 package explain
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+	"sync"
+)
 
 // jsonCost is what writing a body anew costs, beside hashing it.
 const jsonCost = 6
@@ -15,6 +19,7 @@ type writerRow struct {
 	name  string
 	style style
 	mend  string
+	sorts bool // the keys already, or as another row does
 }
 
 var (
@@ -53,79 +58,90 @@ const pythonMend = "In Python send what was signed (data=body, not json=payload)
 
 // writerRows are the ways of languages and tools to write JSON.
 var writerRows = []writerRow{
-	{"JSON.stringify", jsOf, byTwenty + useRaw},
-	{"JSON without the blanks between its parts", plainOf, byTwenty + useRaw},
-	{"JSON.stringify with an indent of 2", jsOf.indented("  "), bySender + useRaw},
-	{"JSON.stringify with an indent of 4", jsOf.indented("    "), bySender + useRaw},
-	{"JSON.stringify with tabs", jsOf.indented("\t"), bySender + useRaw},
-	{"Python's json.dumps", pythonOf, bySender + pythonMend + useRaw},
-	{"Python's json.dumps with ensure_ascii=False", pythonOf.utf8(), bySender + pythonMend + useRaw},
-	{"Python's json.dumps with separators=(\",\", \":\")", pythonOf.compact(), bySender + pythonMend + useRaw},
-	{"Python's json.dumps, compact with ensure_ascii=False", pythonOf.compact().utf8(), bySender + pythonMend + useRaw},
-	{"Python's json.dumps with indent=2", pythonOf.indented("  "), bySender + pythonMend + useRaw},
-	{"Python's json.dumps with indent=4", pythonOf.indented("    "), bySender + pythonMend + useRaw},
-	{"Python's json.dumps with indent=2 and ensure_ascii=False", pythonOf.indented("  ").utf8(), bySender + pythonMend + useRaw},
-	{"Python's json.dumps with indent=4 and ensure_ascii=False", pythonOf.indented("    ").utf8(), bySender + pythonMend + useRaw},
-	{"Go's json.Marshal of a map", goOf, bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw},
-	{"Go's json.Marshal of a map, numbers as they were", goOf.with(func(s *style) { s.number = nil }), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw},
-	{"Go's json.Marshal of a struct", goOf.with(func(s *style) { s.order = unrepeated }), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw},
-	{"Go's json.MarshalIndent with two spaces", goOf.indented("  "), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw},
-	{"Go's json.MarshalIndent with a tab", goOf.indented("\t"), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw},
-	{"Go's json.Encoder without HTML escapes", goOf.with(func(s *style) { s.escapes.special = "" }), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw},
-	{"PHP's json_encode", phpOf, bySender + "In PHP take file_get_contents('php://input'). " + useRaw},
-	{"PHP's json_encode with JSON_UNESCAPED_SLASHES", phpOf.with(func(s *style) { s.escapes.slash = false }), bySender + "In PHP take file_get_contents('php://input'). " + useRaw},
-	{"PHP's json_encode with JSON_UNESCAPED_UNICODE", phpOf.with(func(s *style) { s.escapes = escapes{slash: true, separator: true} }), bySender + "In PHP take file_get_contents('php://input'). " + useRaw},
-	{"PHP's json_encode with both of JSON_UNESCAPED_…", phpOf.with(func(s *style) { s.escapes = escapes{separator: true} }), bySender + "In PHP take file_get_contents('php://input'). " + useRaw},
-	{"PHP's json_encode with JSON_PRETTY_PRINT", phpOf.indented("    "), bySender + "In PHP take file_get_contents('php://input'). " + useRaw},
-	{"PHP's json_encode with JSON_PRETTY_PRINT and JSON_UNESCAPED_SLASHES", phpOf.indented("    ").with(func(s *style) { s.escapes.slash = false }), bySender + "In PHP take file_get_contents('php://input'). " + useRaw},
-	{"Ruby's JSON.generate", rubyOf, bySender + "In Ruby take request.raw_post. " + useRaw},
-	{"Ruby's JSON.pretty_generate", rubyOf.indented("  "), bySender + "In Ruby take request.raw_post. " + useRaw},
-	{"Rails' to_json", rubyOf.with(func(s *style) { s.escapes = escapes{special: "<>&", separator: true} }), bySender + "In Ruby take request.raw_post. " + useRaw},
-	{"Jackson in Java", javaOf, bySender + "In Java take the bytes (@RequestBody byte[]). " + useRaw},
-	{"Jackson in Java, indented", javaOf.indented("  ").with(func(s *style) { s.key, s.spaced, s.item = " : ", true, "," }), bySender + "In Java take the bytes (@RequestBody byte[]). " + useRaw},
-	{"Gson in Java", javaOf.with(func(s *style) { s.escapes = escapes{special: "<>&='", separator: true} }), bySender + "In Java take the bytes (@RequestBody byte[]). " + useRaw},
-	{"System.Text.Json in .NET", dotnetOf, bySender + "In .NET read Request.Body before model binding (EnableBuffering). " + useRaw},
-	{"System.Text.Json in .NET, indented", dotnetOf.indented("  "), bySender + "In .NET read Request.Body before model binding (EnableBuffering). " + useRaw},
-	{"PostgreSQL's jsonb", style{item: ", ", key: ": ", order: byLength}, bySender + "A jsonb column keeps neither blanks nor order: keep the raw body beside it. " + useRaw},
-	{"JSON with a space behind commas and colons", style{item: ", ", key: ": "}, bySender + useRaw},
-	{"JSON with a space behind colons", style{item: ",", key: ": "}, bySender + useRaw},
-	{"JSON with an indent of 2, as jq writes it", plainOf.indented("  "), bySender + useRaw},
-	{"JSON with an indent of 4", plainOf.indented("    "), bySender + useRaw},
-	{"JSON with an indent of 1", plainOf.indented(" "), bySender + useRaw},
-	{"JSON with an indent of 3", plainOf.indented("   "), bySender + useRaw},
-	{"JSON with tabs", plainOf.indented("\t"), bySender + useRaw},
-	{"JSON with everything escaped that is not ASCII", plainOf.with(func(s *style) { s.escapes.ascii = true }), bySender + useRaw},
+	{"JSON.stringify", jsOf, byTwenty + useRaw, false},
+	{"JSON without the blanks between its parts", plainOf, byTwenty + useRaw, false},
+	{"JSON.stringify with an indent of 2", jsOf.indented("  "), bySender + useRaw, false},
+	{"JSON.stringify with an indent of 4", jsOf.indented("    "), bySender + useRaw, false},
+	{"JSON.stringify with tabs", jsOf.indented("\t"), bySender + useRaw, false},
+	{"Python's json.dumps", pythonOf, bySender + pythonMend + useRaw, false},
+	{"Python's json.dumps with ensure_ascii=False", pythonOf.utf8(), bySender + pythonMend + useRaw, false},
+	{"Python's json.dumps with separators=(\",\", \":\")", pythonOf.compact(), bySender + pythonMend + useRaw, false},
+	{"Python's json.dumps, compact with ensure_ascii=False", pythonOf.compact().utf8(), bySender + pythonMend + useRaw, false},
+	{"Python's json.dumps with indent=2", pythonOf.indented("  "), bySender + pythonMend + useRaw, false},
+	{"Python's json.dumps with indent=4", pythonOf.indented("    "), bySender + pythonMend + useRaw, false},
+	{"Python's json.dumps with indent=2 and ensure_ascii=False", pythonOf.indented("  ").utf8(), bySender + pythonMend + useRaw, false},
+	{"Python's json.dumps with indent=4 and ensure_ascii=False", pythonOf.indented("    ").utf8(), bySender + pythonMend + useRaw, false},
+	{"Go's json.Marshal of a map", goOf, bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw, true},
+	{"Go's json.Marshal of a map, numbers as they were", goOf.with(func(s *style) { s.number = nil }), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw, true},
+	{"Go's json.Marshal of a struct", goOf.with(func(s *style) { s.order = unrepeated }), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw, true},
+	{"Go's json.MarshalIndent with two spaces", goOf.indented("  "), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw, true},
+	{"Go's json.MarshalIndent with a tab", goOf.indented("\t"), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw, true},
+	{"Go's json.Encoder without HTML escapes", goOf.with(func(s *style) { s.escapes.special = "" }), bySender + "In Go keep the bytes of io.ReadAll(r.Body). " + useRaw, true},
+	{"PHP's json_encode", phpOf, bySender + "In PHP take file_get_contents('php://input'). " + useRaw, false},
+	{"PHP's json_encode with JSON_UNESCAPED_SLASHES", phpOf.with(func(s *style) { s.escapes.slash = false }), bySender + "In PHP take file_get_contents('php://input'). " + useRaw, false},
+	{"PHP's json_encode with JSON_UNESCAPED_UNICODE", phpOf.with(func(s *style) { s.escapes = escapes{slash: true, separator: true} }), bySender + "In PHP take file_get_contents('php://input'). " + useRaw, false},
+	{"PHP's json_encode with both of JSON_UNESCAPED_…", phpOf.with(func(s *style) { s.escapes = escapes{separator: true} }), bySender + "In PHP take file_get_contents('php://input'). " + useRaw, false},
+	{"PHP's json_encode with JSON_PRETTY_PRINT", phpOf.indented("    "), bySender + "In PHP take file_get_contents('php://input'). " + useRaw, false},
+	{"PHP's json_encode with JSON_PRETTY_PRINT and JSON_UNESCAPED_SLASHES", phpOf.indented("    ").with(func(s *style) { s.escapes.slash = false }), bySender + "In PHP take file_get_contents('php://input'). " + useRaw, false},
+	{"Ruby's JSON.generate", rubyOf, bySender + "In Ruby take request.raw_post. " + useRaw, false},
+	{"Ruby's JSON.pretty_generate", rubyOf.indented("  "), bySender + "In Ruby take request.raw_post. " + useRaw, false},
+	{"Rails' to_json", rubyOf.with(func(s *style) { s.escapes = escapes{special: "<>&", separator: true} }), bySender + "In Ruby take request.raw_post. " + useRaw, false},
+	{"Jackson in Java", javaOf, bySender + "In Java take the bytes (@RequestBody byte[]). " + useRaw, false},
+	{"Jackson in Java, indented", javaOf.indented("  ").with(func(s *style) { s.key, s.spaced, s.item = " : ", true, "," }), bySender + "In Java take the bytes (@RequestBody byte[]). " + useRaw, false},
+	{"Gson in Java", javaOf.with(func(s *style) { s.escapes = escapes{special: "<>&='", separator: true} }), bySender + "In Java take the bytes (@RequestBody byte[]). " + useRaw, false},
+	{"System.Text.Json in .NET", dotnetOf, bySender + "In .NET read Request.Body before model binding (EnableBuffering). " + useRaw, false},
+	{"System.Text.Json in .NET, indented", dotnetOf.indented("  "), bySender + "In .NET read Request.Body before model binding (EnableBuffering). " + useRaw, false},
+	{"PostgreSQL's jsonb", style{item: ", ", key: ": ", order: byLength}, bySender + "A jsonb column keeps neither blanks nor order: keep the raw body beside it. " + useRaw, true},
+	{"JSON with a space behind commas and colons", style{item: ", ", key: ": "}, bySender + useRaw, false},
+	{"JSON with a space behind colons", style{item: ",", key: ": "}, bySender + useRaw, false},
+	{"JSON with an indent of 2, as jq writes it", plainOf.indented("  "), bySender + useRaw, false},
+	{"JSON with an indent of 4", plainOf.indented("    "), bySender + useRaw, false},
+	{"JSON with an indent of 1", plainOf.indented(" "), bySender + useRaw, false},
+	{"JSON with an indent of 3", plainOf.indented("   "), bySender + useRaw, false},
+	{"JSON with tabs", plainOf.indented("\t"), bySender + useRaw, false},
+	{"JSON with everything escaped that is not ASCII", plainOf.with(func(s *style) { s.escapes.ascii = true }), bySender + useRaw, false},
 }
 
-// jsonRows are the known mistakes with the body as JSON: as each writer has it;
-// then (rarer) with its keys sorted, or with a line break behind, or both.
-var jsonRows, rareJSONRows = func() (rows, rare []bodyRow) {
-	rows = append(rows, stringRows...)
+// jsonRows are the known mistakes with the body as JSON: as each writer has it.
+var jsonRows = sync.OnceValue(func() []bodyRow {
+	rows := slices.Clone(stringRows)
 	for _, w := range writerRows {
 		rows = append(rows, written(w.name, w.style, w.mend, ""))
 	}
-	rows = append(rows, bodyRow{"the body as Python shows a dict", ReserializedBody, jsonCost, func(m *material) []byte {
+	return append(rows, bodyRow{"the body as Python shows a dict", ReserializedBody, jsonCost, func(m *material) []byte {
 		v, ok := m.json()
 		if !ok {
 			return nil
 		}
 		return pythonDict(v)
 	}, "The signer put a parsed body into an f-string. " + pythonMend + useRaw})
+})
+
+// rareJSONRows are those with the keys sorted, with a line break behind, with CR
+// LF, or with both of the first.
+var rareJSONRows = sync.OnceValue(func() (rows []bodyRow) {
+	const sortedMend = bySender + "Nothing that sorts keys gives the same bytes again. " + useRaw
 	for _, w := range writerRows {
-		s := w.style.with(func(s *style) { s.order = sorted })
-		rare = append(rare, written(w.name+", with its keys sorted", s, bySender+"Nothing that sorts keys gives the same bytes again. "+useRaw, ""))
-	}
-	for _, w := range writerRows {
-		s := w.style.with(func(s *style) { s.order = sorted })
-		rare = append(rare,
-			written(w.name+", with a line break at its end", w.style, w.mend, "\n"),
-			written(w.name+", with its keys sorted and a line break at its end", s, w.mend, "\n"))
-		if w.style.indent != "" {
-			rare = append(rare, written(w.name+", with CR LF for line ends", w.style, w.mend, "\r\n"))
+		if !w.sorts {
+			rows = append(rows, written(w.name+", with its keys sorted", w.style.sorted(), sortedMend, ""))
 		}
 	}
-	return rows, rare
-}()
+	for _, w := range writerRows {
+		rows = append(rows, written(w.name+", with a line break at its end", w.style, w.mend, "\n"))
+		if !w.sorts {
+			rows = append(rows, written(w.name+", with its keys sorted and a line break at its end", w.style.sorted(), sortedMend, "\n"))
+		}
+		if w.style.indent != "" {
+			rows = append(rows, written(w.name+", with CR LF for line ends", w.style, w.mend, "\r\n"))
+		}
+	}
+	return rows
+})
+
+func (st style) sorted() style {
+	st.order = sorted
+	return st
+}
 
 func written(name string, s style, mend, end string) bodyRow {
 	return bodyRow{"the body as written by " + name, ReserializedBody, jsonCost, func(m *material) []byte {

@@ -3,7 +3,10 @@ package explain
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/twentygate/twentygate/caddymodule/signature"
 )
 
 // delivery is what a message is put together from.
@@ -26,7 +29,9 @@ type messageRow struct {
 const signRight = "Sign the timestamp header, one colon and the body, as the bytes that are sent."
 
 // messageRows are the known mistakes with the message: likely ones first.
-var messageRows = func() []messageRow {
+// They are made when they are first needed: this package is in every Caddy with
+// the module, and most never explain anything.
+var messageRows = sync.OnceValue(func() []messageRow {
 	rows := []messageRow{{
 		"the body alone", BodyOnly, false,
 		func(d *delivery) [][]byte { return [][]byte{d.body} },
@@ -52,7 +57,7 @@ var messageRows = func() []messageRow {
 		}
 	}
 	return append(append(rows, nonceRows()...), oddRows...)
-}()
+})
 
 type separator struct {
 	text, name string
@@ -81,15 +86,15 @@ const sameTimestamp = "Sign the very text that goes into the timestamp header: m
 
 var timestampForms = []timestampForm{
 	{"the timestamp", WrongSeparator, false, func(header string) string { return header }, ""},
-	{"the timestamp in seconds", Seconds, false, inUnit(1000, false), "The signed timestamp is in seconds, and the header's in milliseconds. " + sameTimestamp},
-	{"the timestamp in seconds, rounded", Seconds, false, inUnit(1000, true), "The signed timestamp is in seconds, and the header's in milliseconds. " + sameTimestamp},
-	{"the timestamp times 1000", Seconds, false, times("000"), "The header's timestamp is in seconds, and the signed one in milliseconds. " + sameTimestamp},
-	{"the timestamp in seconds with a fraction", Seconds, true, fraction, "The signed timestamp is in seconds, and the header's in milliseconds. " + sameTimestamp},
+	{"the timestamp in seconds", Seconds, false, of(milliseconds, inUnit(1000, false)), "The signed timestamp is in seconds, and the header's in milliseconds. " + sameTimestamp},
+	{"the timestamp in seconds, rounded", Seconds, false, of(milliseconds, inUnit(1000, true)), "The signed timestamp is in seconds, and the header's in milliseconds. " + sameTimestamp},
+	{"the timestamp times 1000", Seconds, false, of(seconds, times("000")), "The header's timestamp is in seconds, and the signed one in milliseconds. " + sameTimestamp},
+	{"the timestamp in seconds with a fraction", Seconds, true, of(milliseconds, fraction), "The signed timestamp is in seconds, and the header's in milliseconds. " + sameTimestamp},
 	{"the whole seconds of the timestamp", Seconds, true, whole, "The header's timestamp has a fraction, and the signed one none. " + sameTimestamp},
-	{"the timestamp in microseconds", Seconds, true, times("000"), "The signed timestamp is in microseconds, and the header's in milliseconds. " + sameTimestamp},
-	{"the timestamp in nanoseconds", Seconds, true, times("000000"), "The signed timestamp is in nanoseconds, and the header's in milliseconds. " + sameTimestamp},
-	{"the header's microseconds as milliseconds", Seconds, true, inUnit(1000, false), sameTimestamp},
-	{"the header's nanoseconds as milliseconds", Seconds, true, inUnit(1000000, false), sameTimestamp},
+	{"the timestamp in microseconds", Seconds, true, of(milliseconds, times("000")), "The signed timestamp is in microseconds, and the header's in milliseconds. " + sameTimestamp},
+	{"the timestamp in nanoseconds", Seconds, true, of(milliseconds, times("000000")), "The signed timestamp is in nanoseconds, and the header's in milliseconds. " + sameTimestamp},
+	{"the header's microseconds as milliseconds", Seconds, true, of(microseconds, inUnit(1000, false)), "The header's timestamp is in microseconds, and the signed one in milliseconds. " + sameTimestamp},
+	{"the header's nanoseconds as milliseconds", Seconds, true, of(nanoseconds, inUnit(1000000, false)), "The header's timestamp is in nanoseconds, and the signed one in milliseconds. " + sameTimestamp},
 	{"the timestamp as a date (ISO 8601)", TimestampEncoding, true, date("2006-01-02T15:04:05.000Z"), "The sender signs a date. " + sameTimestamp},
 	{"the timestamp as a date (ISO 8601, seconds)", TimestampEncoding, true, date("2006-01-02T15:04:05Z"), "The sender signs a date. " + sameTimestamp},
 	{"the timestamp as a date (HTTP)", TimestampEncoding, true, date("Mon, 02 Jan 2006 15:04:05 GMT"), "The sender signs a date. " + sameTimestamp},
@@ -193,19 +198,30 @@ func around(before, between, after string) func(*delivery) [][]byte {
 	}
 }
 
-func inUnit(of int64, rounded bool) func(string) string {
+// of limits a form to headers in one unit: the same digits mean another mistake
+// in another.
+func of(u unit, write func(string) string) func(string) string {
+	return func(header string) string {
+		if n, ok := digits(header); !ok || unitOf(signature.Timestamp(n)) != u {
+			return ""
+		}
+		return write(header)
+	}
+}
+
+func inUnit(per int64, rounded bool) func(string) string {
 	return func(header string) string {
 		n, ok := digits(header)
 		if !ok {
 			return ""
 		}
 		if rounded {
-			if n%of < of/2 {
+			if n%per < per/2 {
 				return ""
 			}
-			n += of
+			n += per
 		}
-		return strconv.FormatInt(n/of, 10)
+		return strconv.FormatInt(n/per, 10)
 	}
 }
 

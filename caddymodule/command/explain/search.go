@@ -63,8 +63,8 @@ func (s *search) find() *finding {
 		return s.hashes()
 	}
 	for _, step := range []func() *finding{
-		s.plain, s.messages, s.keys, s.bodies(byteRows), s.bodies(jsonRows), s.hashes,
-		s.prefixes, s.bodies(rareJSONRows), s.rareMessages,
+		s.plain, s.messages, s.keys, s.bodies(byteRows), s.bodies(jsonRows()), s.hashes,
+		s.prefixes, s.bodies(rareJSONRows()), s.rareMessages,
 		s.keysAndMessages, s.bodiesAndMessages, s.keysAndBodies,
 	} {
 		if f := step(); f != nil {
@@ -125,8 +125,9 @@ func (s *search) plain() *finding {
 }
 
 func (s *search) tryMessages(secret []byte, rare bool, d *delivery) *finding {
-	for i := range messageRows {
-		row := &messageRows[i]
+	rows := messageRows()
+	for i := range rows {
+		row := &rows[i]
 		if row.rare == rare && s.matches(secret, row.parts(d)) {
 			return &finding{message: row, prefix: -1}
 		}
@@ -252,7 +253,7 @@ func (s *search) keysAndMessages() *finding {
 }
 
 func (s *search) bodiesAndMessages() *finding {
-	return s.variants(slices.Concat(byteRows, jsonRows, rareJSONRows), func(row *bodyRow, body []byte) *finding {
+	return s.variants(slices.Concat(byteRows, jsonRows(), rareJSONRows()), func(row *bodyRow, body []byte) *finding {
 		d := s.d
 		d.body = body
 		f := s.each(func(secret []byte) *finding { return s.tryMessages(secret, false, &d) })
@@ -264,7 +265,7 @@ func (s *search) bodiesAndMessages() *finding {
 }
 
 func (s *search) keysAndBodies() *finding {
-	return s.variants(slices.Concat(byteRows, jsonRows, rareJSONRows), func(row *bodyRow, body []byte) *finding {
+	return s.variants(slices.Concat(byteRows, jsonRows(), rareJSONRows()), func(row *bodyRow, body []byte) *finding {
 		d := s.d
 		d.body = body
 		return s.each(func(secret []byte) *finding {

@@ -78,17 +78,24 @@ func ofHashSize(data []byte) []byte {
 	return nil
 }
 
-// readSignature decodes a signature's text, by whichever row does.
+// readSignature decodes a signature's text, by whichever row gives the right
+// length, or else that of another hash.
 func readSignature(text string) ([]byte, *signatureRow) {
 	if len(text) > 1024 {
 		return nil, nil
 	}
+	var other []byte
+	var otherRow *signatureRow
 	for i := range signatureRows {
-		if mac := ofHashSize(signatureRows[i].decode(text)); mac != nil {
+		mac := ofHashSize(signatureRows[i].decode(text))
+		if len(mac) == sha256.Size {
 			return mac, &signatureRows[i]
 		}
+		if mac != nil && other == nil {
+			other, otherRow = mac, &signatureRows[i]
+		}
 	}
-	return nil, nil
+	return other, otherRow
 }
 
 // hashRow is another way to make the signature than HMAC-SHA256 of a message.
