@@ -75,7 +75,7 @@ func TestCommandHelp(t *testing.T) {
 	t.Parallel()
 	for _, arguments := range []string{
 		"twenty-webhook --help", "help twenty-webhook", "twenty-webhook send --help", "help twenty-webhook send",
-		"twenty-webhook proxy -h", "twenty-webhook check --help",
+		"twenty-webhook proxy -h", "twenty-webhook check --help", "twenty-webhook explain --help",
 	} {
 		result := harness.Run(t, nil, strings.Fields(arguments)...)
 		if result.Code != 0 || result.Stderr != "" || !strings.Contains(result.Stdout, "$ twentygate twenty-webhook ") {

@@ -32,38 +32,40 @@ func newExplain() *cobra.Command {
 		Use:   "explain <file>",
 		Short: "Says why a captured delivery is refused, and what to change",
 		Long: `
-Takes a captured request and the webhook's secret, offline, makes the checks that
-the gate makes, and says which fails and why: it tries the mistakes that people
-are known to make, in the body, the signed text, the secret and the signature,
-and names the one that matches with the mend. It never says what the right
-signature would have been.
+Takes a captured request and the webhook's secret, offline, makes the checks
+that the gate makes, and says which fails and why: it tries the mistakes that
+people are known to make, in the body, the signed text, the secret and the
+signature, and names the one that matches with the mend. It never says what the
+right signature would have been.
 
-The capture is a file, or - for standard input, with a raw HTTP request in it: the
-request line, the headers, an empty line, the body. What curl -v prints is read as
-well, but has no body. The other forms are --body with a --header for each, and
---curl for a command as browsers ("Copy as cURL") and Postman give it. It is not
-run, and nothing in it is expanded; files that it names with @ are read. Take the
-body byte for byte: a dashboard that shows it indented has changed it already.
+The capture is a file, or - for standard input, with a raw HTTP request in it:
+the request line, the headers, an empty line, the body. What curl -v prints is
+read as well, but has no body. The other forms are --body with a --header for
+each, and --curl for a command as browsers ("Copy as cURL") and Postman give it.
+It is not run, and nothing in it is expanded; files that it names with @ are
+read. Take the body byte for byte: a dashboard that shows it indented has
+changed it already.
 
-A capture is always old, so how old it is decides only with --at, which says when
-it arrived.
+A capture is always old, so how old it is decides only with --at, which says
+when it arrived: 2026-01-31T12:00:05Z, what a Date header says, or seconds or
+milliseconds since the epoch.
 
 --json prints one JSON value: {"verdict", "cause", "hint", "age_ms", "secret",
-"notes"}. The cause is "" when it is verified, and the secret's number is 0 where
-none made the signature.
+"notes"}. The cause is "" when it is verified, and the secret's number is 0
+where none made the signature.
 
-Exit codes: 0 verified; 1 not; 2 the command was used wrongly, or the capture can't
-be read.`,
+Exit codes: 0 verified; 1 not; 2 it was used wrongly, or the capture can't be
+read.`,
 		Example: examples(
 			"explain request.txt",
-			"# with the headers from one place and the body from another",
-			"explain --body body.json --header 'X-Twenty-Webhook-Timestamp: 1735066639761' --header 'X-Twenty-Webhook-Signature: 338a…'",
+			"# headers from one place, the body from another",
+			"explain -b body.json -H \"$HEADER1\" -H \"$HEADER2\"",
 			"# a request that a browser or Postman copied as curl",
-			"explain --curl command.txt --secret-file secret.txt",
+			"explain --curl command.txt",
 			"# was it fresh when it arrived?",
 			"explain --at 2026-01-31T12:00:05Z request.txt",
 			"# which of two secrets is it?",
-			"explain --secret-file old.txt --secret-file new.txt - < request.txt",
+			"explain --secret-file a.txt --secret-file b.txt -",
 		),
 		Args: args(func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -76,12 +78,12 @@ be read.`,
 		}),
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&o.secretFiles, "secret-file", nil, "File that holds the webhook's secret, but for one newline at its end; may be given again for each that the gate has")
-	flags.StringVar(&o.secret.variable, "secret-env", secretVariable, "Environment variable that holds it, where no file is given")
-	flags.StringVarP(&o.body, "body", "b", "", "File with the body's bytes; - is standard input")
-	flags.StringArrayVarP(&o.headers, "header", "H", nil, "Header of the request, 'Name: value', beside --body; may be given again")
-	flags.StringVar(&o.curl, "curl", "", "File with a curl command that sends the request; - is standard input")
-	flags.StringVar(&o.at, "at", "", "When it arrived, to judge its freshness: RFC 3339, a Date header's text, or seconds or milliseconds since the epoch")
+	flags.StringArrayVar(&o.secretFiles, "secret-file", nil, "A `file` that holds the webhook's secret, but for one newline at its end; again for each secret that the gate has")
+	flags.StringVar(&o.secret.variable, "secret-env", secretVariable, "The environment `variable` that holds it, where no file is given")
+	flags.StringVarP(&o.body, "body", "b", "", "The `file` with the body's bytes; - is standard input")
+	flags.StringArrayVarP(&o.headers, "header", "H", nil, "A `header` beside --body, 'Name: value'; again for each")
+	flags.StringVar(&o.curl, "curl", "", "The `file` with a curl command; - is standard input")
+	flags.StringVar(&o.at, "at", "", "The `time` when it arrived, to judge its freshness")
 	flags.DurationVar(&o.maxAge, "max-age", signature.DefaultLimits.MaxAge, "How old a delivery may be")
 	flags.DurationVar(&o.maxFuture, "max-future", signature.DefaultLimits.MaxFuture, "How far ahead its timestamp may lie")
 	flags.BoolVar(&o.json, "json", false, "Print one JSON value on standard output, and nothing else there")
