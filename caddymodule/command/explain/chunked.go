@@ -47,7 +47,7 @@ func looksChunked(data []byte) bool {
 
 // chunkSize reads the line before a chunk: hex digits, and perhaps extensions.
 func chunkSize(data []byte) (size int64, rest []byte, ok bool) {
-	line, rest, found := bytes.Cut(data[:min(len(data), 4096)], []byte("\n"))
+	line, _, found := bytes.Cut(data[:min(len(data), 4096)], []byte("\n"))
 	if !found {
 		if strings.TrimSpace(string(data)) != "0" {
 			return 0, nil, false
