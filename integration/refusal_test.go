@@ -107,6 +107,31 @@ func TestConnectionOutlivesARefusalWithItsBodyRead(t *testing.T) {
 	}
 }
 
+// A small body that came along with its header costs nothing to drop, and the
+// connection goes on. One that did not come in one piece is not waited for.
+func TestConnectionOutlivesARefusalWhoseBodyCameAlong(t *testing.T) {
+	t.Parallel()
+	upstream := harness.NewUpstream(t)
+	gate := startGate(t, upstream, "body_timeout 1m")
+	conn := harness.Dial(t, gate.Address())
+	for i := range 20 {
+		if response := conn.Exchange(post(forged())); response.Status != http.StatusBadRequest || response.Close {
+			t.Fatalf("refusal %d: %d, close: %v, want 400 and the connection kept", i, response.Status, response.Close)
+		}
+		if status := conn.Exchange(post(harness.Sign(secret, harness.Body()))).Status; status != http.StatusOK {
+			t.Fatalf("the delivery after refusal %d: %d, want 200", i, status)
+		}
+	}
+	upstream.Wait(20)
+	text := post(forged())
+	if response := conn.Exchange(text[:len(text)-1]); response.Status != http.StatusBadRequest || !response.Close {
+		t.Errorf("with a byte to come: %d, close: %v, want 400 and the connection closed", response.Status, response.Close)
+	}
+	if rest, ended := conn.Ends(); !ended || rest != "" {
+		t.Errorf("the connection was kept (ended: %v), or more came: %q", ended, rest)
+	}
+}
+
 // A thousand refusals of all kinds leave an HTTP/2 connection open for others.
 func TestRefusalsLeaveAnHTTP2ConnectionOpen(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -58,8 +59,42 @@ func (d *delivery) abandonBody() {
 	if d.r.ProtoMajor != 1 || d.found.complete || d.r.ContentLength == 0 {
 		return
 	}
+	control := http.NewResponseController(d.w)
+	if d.dropArrived(control) {
+		return
+	}
 	d.w.Header().Set("Connection", "close")
-	_ = http.NewResponseController(d.w).SetReadDeadline(time.Now().Add(lingerTime))
+	_ = control.SetReadDeadline(time.Now().Add(lingerTime))
+}
+
+// arrivesWithHeader is how much the server reads from a connection at once.
+const arrivesWithHeader = 4 << 10
+
+// dropArrived reads a body that came along with the header, as a small one does,
+// and reports whether that was all of it: the connection can then be kept, and a
+// new one costs a multiple of the refusal. It takes what is in memory already and
+// waits for nothing but a last byte.
+func (d *delivery) dropArrived(control *http.ResponseController) bool {
+	length := d.r.ContentLength
+	if length < 2 || length > arrivesWithHeader || d.body != nil || len(d.r.Header["Expect"]) > 0 {
+		return false
+	}
+	// With a deadline in the past whatever would have to ask the network fails.
+	if control.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return false
+	}
+	if _, err := io.CopyN(io.Discard, d.r.Body, length-1); err != nil {
+		return false
+	}
+	// The end of the body starts a read for the next request, which must not find
+	// that deadline.
+	if control.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return false
+	}
+	if n, err := io.Copy(io.Discard, d.r.Body); n != 1 || err != nil {
+		return false
+	}
+	return control.SetReadDeadline(time.Time{}) == nil
 }
 
 // isTooLarge tells whether a `request_body` directive in front ended the body.
