@@ -122,7 +122,10 @@ func (b *Buffer) fill(src Source) error {
 	defer b.setInterrupt(nil)
 	end := b.end(src)
 	for {
-		into := b.free(end)
+		into, err := b.next(end, src)
+		if err != nil {
+			return err
+		}
 		full := len(into) == 0
 		if full {
 			into = b.probe[:]
@@ -179,23 +182,43 @@ func (b *Buffer) took(n int) {
 	b.size += int64(n)
 }
 
-// grow makes a place for the byte that was read into the probe. A chunk is
-// taken only now that there is a byte for it: whoever only promises a body
-// costs no memory, and one that fills its last chunk costs no further one.
+// next is where to read to: what is left of the last chunk, or of a further one
+// where it is known that more has to come. It is empty where nobody knows, and for
+// the first byte: whoever only promises a body costs no memory. (A further chunk is
+// no larger than what came before it was taken, but for the first three, which make
+// up a small body.)
+func (b *Buffer) next(end int64, src Source) ([]byte, error) {
+	if into := b.free(end); len(into) > 0 || len(b.chunks) == 0 || src.Length < 0 || b.size == end {
+		return into, nil
+	}
+	if err := b.extend(src); err != nil {
+		return nil, err
+	}
+	return b.free(end), nil
+}
+
+// grow makes a place for the byte that was read into the probe. A body that fills
+// its last chunk costs no further one.
 func (b *Buffer) grow(end int64, src Source) error {
 	b.beyond = b.probe[:]
 	if b.size == end {
 		return b.tooMuch()
 	}
+	if err := b.extend(src); err != nil {
+		return err
+	}
+	copy(b.free(end), b.beyond)
+	b.beyond = nil
+	b.took(1)
+	return nil
+}
+
+func (b *Buffer) extend(src Source) error {
 	capacity := chunkSize(len(b.chunks))
 	if err := b.room(int64(capacity), src); err != nil {
 		return err
 	}
-	last := newChunk(capacity)
-	b.chunks = append(b.chunks, last)
-	copy(last.data, b.beyond)
-	b.beyond = nil
-	b.took(1)
+	b.chunks = append(b.chunks, newChunk(capacity))
 	return nil
 }
 
