@@ -20,9 +20,9 @@ Twenty's webhooks, whatever it is written in, and tells what it did with each: a
 genuine delivery that is refused is as much a failure as a forgery that passes.
 Accepted is any 2xx, refused any 4xx.
 
-The genuine ones are person.created events of nobody real, and the receiver works
-on them: let it be one whose data may be spoilt. It must run on this machine, or
-be called yours with --i-own-this. Redirects are told, not followed.
+The genuine ones are person.created events of nobody real, and the receiver
+works on them: let it be one whose data may be spoilt. It must run on this
+machine, or be called yours with --i-own-this. Redirects are told, not followed.
 
 Exit codes: 0 every row is right; 1 some are not, or the receiver can't be
 reached; 2 the command was used wrongly.`
@@ -46,9 +46,9 @@ func newCheck() *cobra.Command {
 			"# a receiver on this machine; asks for the secret",
 			"check http://127.0.0.1:3000/webhooks/twenty",
 			"# one elsewhere that is yours",
-			"check https://hooks.example.com/ --i-own-this hooks.example.com --secret-file secret.txt",
+			"check https://hooks.example.com/ --i-own-this hooks.example.com",
 			"# two of the probes, for a script",
-			"check http://127.0.0.1:3000/ --only replay,old_hour --json",
+			"check http://127.0.0.1:3000/ --only replay,old_hour",
 		),
 		Args: oneArgument("URL"),
 		RunE: run(func(cmd *cobra.Command, args []string) error {
