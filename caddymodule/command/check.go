@@ -46,9 +46,9 @@ func newCheck() *cobra.Command {
 			"# a receiver on this machine; asks for the secret",
 			"check http://127.0.0.1:3000/webhooks/twenty",
 			"# one elsewhere that is yours",
-			"check https://hooks.example.com/ --i-own-this hooks.example.com",
-			"# two of the probes, for a script",
-			"check http://127.0.0.1:3000/ --only replay,old_hour",
+			"check https://my.example/ --i-own-this my.example",
+			"# one of the probes",
+			"check http://127.0.0.1:3000/ --only old_hour",
 		),
 		Args: oneArgument("URL"),
 		RunE: run(func(cmd *cobra.Command, args []string) error {
