@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -16,6 +17,8 @@ const directive = "twenty_webhook"
 
 // optionPattern is what a misspelt option looks like, and a secret hardly ever.
 var optionPattern = regexp.MustCompile(`^[A-Za-z_{}]{1,20}$`)
+
+var repeatable = []string{"secret", "secret_file", "workspace", "webhook", "target"}
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective(directive, parseCaddyfile)
@@ -45,6 +48,9 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //		max_body        <size>
 //		body_timeout    <duration>
 //		max_buffered    <size>
+//		workspace       <id...>
+//		webhook         <id...>
+//		target          <url...>
 //		deliver_timeout <duration>
 //		replay          memory|redis|off { … }
 //		dedupe          <duration>
@@ -55,7 +61,8 @@ func parseCaddyfile(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 // The placeholder on the first line is short for a `secret` of that value. A
 // secret that is written out can stand in the block only, where it can't be
 // mistaken for a request matcher. `secret` and `secret_file` may be repeated,
-// up to 16 secrets.
+// up to 16 secrets; so may
+// `workspace`, `webhook` and `target`, whose lines add up.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if err := h.parseInline(d); err != nil {
@@ -64,7 +71,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	seen := make(map[string]bool)
 	for d.NextBlock(0) {
 		option := d.Val()
-		if repeatable := option == "secret" || option == "secret_file"; seen[option] && !repeatable {
+		if seen[option] && !slices.Contains(repeatable, option) {
 			return d.Errf("%s stands twice: remove one", option)
 		}
 		seen[option] = true
@@ -114,6 +121,12 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) error {
 		return parseSize(d, option, &h.MaxBody)
 	case "max_buffered":
 		return parseSize(d, option, &h.MaxBuffered)
+	case "workspace":
+		return parsePin(d, option, &h.Workspace)
+	case "webhook":
+		return parsePin(d, option, &h.Webhook)
+	case "target":
+		return parsePin(d, option, &h.Target)
 	case "replay":
 		return h.parseReplay(d)
 	case "monitor":
@@ -128,7 +141,7 @@ func (h *Handler) parseOption(d *caddyfile.Dispenser, option string) error {
 	if !optionPattern.MatchString(option) {
 		option = "that is not quoted, since it may be a secret" // on a line of its own
 	}
-	return d.Errf("unknown option %s: %s knows secret, secret_file, max_age, max_future, max_body, body_timeout, max_buffered, deliver_timeout, dedupe, replay, monitor and name", option, directive)
+	return d.Errf("unknown option %s: %s knows secret, secret_file, max_age, max_future, max_body, body_timeout, max_buffered, workspace, webhook, target, deliver_timeout, dedupe, replay, monitor and name", option, directive)
 }
 
 // parseSecret never quotes what it read: a surplus word may be the rest of a
@@ -208,6 +221,15 @@ func parseSize(d *caddyfile.Dispenser, option string, into *int64) error {
 		return d.Errf("%s must be more than 0 and at most 1TiB: leave it out for its default", option)
 	}
 	*into = int64(size)
+	return nil
+}
+
+func parsePin(d *caddyfile.Dispenser, option string, into *[]string) error {
+	values := d.RemainingArgs()
+	if len(values) == 0 {
+		return d.Errf("%s needs a value: the form is '%s <value...>'; remove the line to let all pass", option, option)
+	}
+	*into = append(*into, values...)
 	return nil
 }
 

@@ -29,6 +29,8 @@ type delivery struct {
 	use    *guardUse // kept for as long as the delivery may have claims
 	detail string    // what the hint says beyond the verdict
 
+	unpinned *pin // the one that the body fails
+
 	body    *body.Buffer
 	adopted bool // the body is an earlier gate's, who also releases it
 	patient *patientBody
@@ -47,6 +49,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		(*Handler).readBody,
 		(*Handler).checkSignature,
 		(*Handler).checkFreshness, // a body dripped in slowly may be stale by now
+		(*Handler).checkPins,
 		(*Handler).claimDelivery,
 	} {
 		if d.found.verdict = check(h, d); d.found.verdict != verdict.Verified {
@@ -73,8 +76,8 @@ func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *delivery {
 
 // leave ends the delivery's stay and gives the body's memory back. A verified
 // one is kept until the request is over, not only the handler, since a log may
-// yet ask for the delivery's id. The request is over when its context is, which a
-// sender that hung up has ended before: then the id is made now.
+// yet ask what is in it. The request is over when its context is, which a sender
+// that hung up has ended before: then the answers are made now.
 func (d *delivery) leave() {
 	defer underway.leave()
 	defer func() { _ = d.use.end() }()
@@ -89,7 +92,7 @@ func (d *delivery) leave() {
 		return
 	}
 	if d.record.request.Err() != nil {
-		d.found.deliveryID()
+		d.record.latest.answerAll()
 	}
 	endWith(d.record.request, d.body.Release)
 }

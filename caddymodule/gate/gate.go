@@ -61,6 +61,12 @@ const maxSize = 1 << 40
 // Placeholder | Meaning
 // ------------|--------
 // `{http.twenty_webhook.verdict}` | What the gate found, one word: `verified`, or why it refused
+// `{http.twenty_webhook.event}` | The event's name, such as `person.created`; empty unless verified, like those below
+// `{http.twenty_webhook.object}` | What it is about: `person`; of `metadata.<name>.<operation>` the name
+// `{http.twenty_webhook.action}` | What happened to that: `created`; of a metadata event the operation
+// `{http.twenty_webhook.record_id}` | The id of the record
+// `{http.twenty_webhook.workspace_id}` | The id of the workspace that sent it
+// `{http.twenty_webhook.webhook_id}` | The id of the webhook in Twenty
 // `{http.twenty_webhook.age}` | How old the delivery was, in milliseconds; negative when its timestamp lies ahead
 // `{http.twenty_webhook.secret}` | The label of the secret that verified it
 // `{http.twenty_webhook.delivery_id}` | The SHA-256 of the verified body, in hex: the same when Twenty posts a delivery again, so good as an idempotency key
@@ -90,6 +96,20 @@ type Handler struct {
 	// Default: 256 MiB.
 	MaxBuffered int64 `json:"max_buffered,omitempty"`
 
+	// The workspaces that deliveries may come from, by the `workspaceId` of the
+	// signed body, letter for letter. Each is the id itself or a placeholder, of
+	// the same kinds as for secrets. Default: all.
+	Workspace []string `json:"workspace,omitempty"`
+
+	// The webhooks that deliveries may belong to, by the `webhookId` of the
+	// signed body. Placeholders as for `workspace`. Default: all.
+	Webhook []string `json:"webhook,omitempty"`
+
+	// The URLs that deliveries may be meant for, by the `targetUrl` of the signed
+	// body: the URL as it stands in Twenty, letter for letter. Placeholders as
+	// for `workspace`. Default: all.
+	Target []string `json:"target,omitempty"`
+
 	// Answer the same bytes under another signature with 200 instead of
 	// delivering them, for this long after the next handler took them: a worker
 	// of Twenty's that stalled posts its deliveries again. Default: off.
@@ -117,6 +137,7 @@ type Handler struct {
 	clock   func() time.Time
 	config  context.Context // ends with the config
 	keyring keyring
+	pins    []pin
 	shared  *shared
 	tallies []labelledTally // of the secrets
 	history *history.Member // what the inspector shows
@@ -167,6 +188,9 @@ func (h *Handler) provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := h.provisionSecrets(); err != nil {
+		return err
+	}
+	if err := h.provisionPins(); err != nil {
 		return err
 	}
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
@@ -240,6 +264,9 @@ func (h Handler) validate() error {
 		return fmt.Errorf("max_buffered (%s) is smaller than max_body (%s), so the largest body would never have room: raise max_buffered, or lower max_body",
 			humanize.IBytes(uint64(h.MaxBuffered)), humanize.IBytes(uint64(h.MaxBody)))
 	}
+	if err := h.validatePins(); err != nil {
+		return err
+	}
 	return validateSecrets(h.Secrets)
 }
 
@@ -287,6 +314,7 @@ func (h *Handler) MarshalLogObject(enc zapcore.ObjectEncoder) error {
 	enc.AddDuration("body_timeout", time.Duration(h.BodyTimeout))
 	enc.AddInt64("max_buffered", h.MaxBuffered)
 	enc.AddDuration("deliver_timeout", time.Duration(h.DeliverTimeout))
+	enc.AddInt("pins", len(h.Workspace)+len(h.Webhook)+len(h.Target))
 	enc.AddDuration("dedupe", time.Duration(h.Dedupe))
 	enc.AddBool("monitor", h.Monitor)
 	return nil

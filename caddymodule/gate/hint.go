@@ -24,6 +24,10 @@ func (h *Handler) hint(d *delivery) string {
 		if reasons := h.keyring.absent(replacerOf(d.r), h.now()); len(reasons) > 0 {
 			detail = "no secret can be used now (" + strings.Join(reasons, "; ") + ")"
 		}
+	case verdict.WrongWorkspace, verdict.WrongWebhook, verdict.WrongTarget:
+		if d.unpinned != nil {
+			detail = d.explainPin()
+		}
 	case verdict.BodyTooLarge:
 		detail = fmt.Sprintf("the body is over max_body (%d bytes)", h.MaxBody)
 	case verdict.BodyTimeout:

@@ -57,17 +57,23 @@ func (s *secret) keyFor(repl *caddy.Replacer) *signature.Key {
 	case s.file != nil:
 		return s.file.current()
 	}
-	value := repl.ReplaceKnown(s.template, "")
-	// An unknown placeholder stays as it is. And a map with a regular expression
-	// leaves {env.X} in its output as that text, which everybody knows.
-	if placeholderPattern.MatchString(value) || strings.Trim(value, " \t\r\n\x00") == "" {
-		return nil
-	}
-	key, err := signature.NewKey([]byte(value))
+	key, err := signature.NewKey([]byte(expand(repl, s.template)))
 	if err != nil {
 		return nil
 	}
 	return key
+}
+
+// expand returns what a placeholder stands for in one request, and "" where that
+// is nothing that could be used.
+func expand(repl *caddy.Replacer, template string) string {
+	value := repl.ReplaceKnown(template, "")
+	// An unknown placeholder stays as it is. And a map with a regular expression
+	// leaves {env.X} in its output as that text, which everybody knows.
+	if placeholderPattern.MatchString(value) || strings.Trim(value, " \t\r\n\x00") == "" {
+		return ""
+	}
+	return value
 }
 
 // absent says of each secret that can't be used now why that is.

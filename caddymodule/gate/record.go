@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/twentygate/twentygate/caddymodule/event"
 	"github.com/twentygate/twentygate/caddymodule/gate/body"
 	"github.com/twentygate/twentygate/caddymodule/replay"
 	"github.com/twentygate/twentygate/caddymodule/verdict"
@@ -33,6 +34,7 @@ type finding struct {
 	complete bool         // the body came to its end
 	verified *body.Buffer // set once the body is verified
 	id       string
+	parsed   *event.Envelope
 }
 
 // record is what placeholders tell of a request. It outlives the handler: error
@@ -72,15 +74,20 @@ func (rec *record) String() string { return rec.latest.verdict.String() }
 
 // recordOf returns the request's record, and makes one at the first gate.
 func recordOf(r *http.Request) *record {
-	repl := replacerOf(r)
-	if known, ok := repl.Get(recordKey); ok {
-		if rec, ok := known.(*record); ok {
-			return rec
-		}
+	if rec := knownRecord(r); rec != nil {
+		return rec
 	}
+	repl := replacerOf(r)
 	rec := &record{request: r.Context(), latest: &finding{}}
 	repl.Set(recordKey, rec)
 	repl.Map(rec.placeholder)
+	return rec
+}
+
+// knownRecord returns the request's record, or nil where it came to no gate yet.
+func knownRecord(r *http.Request) *record {
+	known, _ := replacerOf(r).Get(recordKey)
+	rec, _ := known.(*record)
 	return rec
 }
 
@@ -106,6 +113,18 @@ func (rec *record) placeholder(key string) (any, bool) {
 		return found.secret, true
 	case "delivery_id":
 		return found.deliveryID(), true
+	case "event":
+		return found.envelope().Event, true
+	case "object":
+		return found.envelope().Object, true
+	case "action":
+		return found.envelope().Action, true
+	case "record_id":
+		return found.envelope().RecordID, true
+	case "workspace_id":
+		return found.envelope().Workspace.Value, true
+	case "webhook_id":
+		return found.envelope().Webhook.Value, true
 	}
 	return nil, false
 }
@@ -118,4 +137,23 @@ func (f *finding) deliveryID() string {
 		}
 	}
 	return f.id
+}
+
+// envelope is what the body says about itself, parsed when it is first asked for.
+// Until the delivery is verified it is empty.
+func (f *finding) envelope() event.Envelope {
+	if f.verified == nil {
+		return event.Envelope{}
+	}
+	if f.parsed == nil {
+		f.parsed = new(event.Envelope)
+		f.verified.Lend(func(parts [][]byte) { *f.parsed = event.Read(parts...) })
+	}
+	return *f.parsed
+}
+
+// answerAll makes the answers that need the body, while it is there.
+func (f *finding) answerAll() {
+	f.deliveryID()
+	f.envelope()
 }

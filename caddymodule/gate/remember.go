@@ -5,9 +5,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/twentygate/twentygate/caddymodule/event"
 	"github.com/twentygate/twentygate/caddymodule/history"
-	"github.com/twentygate/twentygate/caddymodule/verdict"
 )
 
 // remember puts a finished delivery into the history of the gate's name, if
@@ -39,11 +37,6 @@ func (h *Handler) remember(d *delivery, result *outcome) {
 			entry.Hint = "delivered after the sender had hung up"
 		}
 	}
-	if d.found.verified != nil && d.found.verdict == verdict.Verified {
-		entry.Event = d.eventName()
-	}
+	entry.Event = d.found.envelope().Event
 	h.history.Record(entry)
 }
-
-// eventName is the event in a verified body.
-func (d *delivery) eventName() string { return event.Read(d.body.Parts()...).Event }

@@ -11,6 +11,7 @@ func (h *Handler) judged(d *delivery) {
 // next handler is done with it.
 func (h *Handler) report(d *delivery, result *outcome) {
 	h.remember(d, result)
+	h.trace(d)
 	if result == nil {
 		h.logRefusal(d)
 		return

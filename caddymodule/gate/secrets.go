@@ -121,15 +121,11 @@ func (h *Handler) resolveSecret(s *secret, config Secret) error {
 	if config.Value == "" {
 		return fmt.Errorf("%s is empty: give it a value, or use secret_file", s.label)
 	}
-	names := placeholderPattern.FindAllStringSubmatch(config.Value, -1)
-	if len(names) == 1 && placeholderKind(names[0][1]) == placeholderPerRequest {
-		s.template = config.Value
-		if variable, ok := strings.CutPrefix(names[0][1], "vars."); ok {
-			// The short form is the Caddyfile's; JSON is not expanded.
-			s.template = "{http.vars." + variable + "}"
-		}
+	var ok bool
+	if s.template, ok = perRequest(config.Value); ok {
 		return nil
 	}
+	names := placeholderPattern.FindAllStringSubmatch(config.Value, -1)
 	value, err := caddy.NewReplacer().ReplaceOrErr(config.Value, true, true)
 	switch {
 	case err != nil && isUnset(names):
@@ -145,6 +141,20 @@ func (h *Handler) resolveSecret(s *secret, config Secret) error {
 	}
 	// Tools that put a file into a variable bring the newline at its end along.
 	return h.useValue(s, signature.TrimSecret([]byte(value)))
+}
+
+// perRequest returns the placeholder to expand for each delivery, where a value is
+// such a one.
+func perRequest(value string) (template string, ok bool) {
+	names := placeholderPattern.FindAllStringSubmatch(value, -1)
+	if len(names) != 1 || placeholderKind(names[0][1]) != placeholderPerRequest {
+		return "", false
+	}
+	if variable, ok := strings.CutPrefix(names[0][1], "vars."); ok {
+		// The short form is the Caddyfile's; JSON is not expanded.
+		return "{http.vars." + variable + "}", true
+	}
+	return value, true
 }
 
 // isUnset reports whether a value is a variable that is not set at all.

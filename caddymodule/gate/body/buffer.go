@@ -289,17 +289,25 @@ func (b *Buffer) Parts() [][]byte {
 	return parts
 }
 
-// Hash writes the body to a hash, and reports whether it was still there.
-func (b *Buffer) Hash(h hash.Hash) bool {
+// Lend calls f with the body, in pieces, and reports whether it was still there.
+// Readers wait meanwhile. f must keep nothing of it.
+func (b *Buffer) Lend(f func(parts [][]byte)) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.released {
 		return false
 	}
-	for _, c := range b.chunks {
-		h.Write(c.data[:c.used])
-	}
+	f(b.Parts())
 	return true
+}
+
+// Hash writes the body to a hash, and reports whether it was still there.
+func (b *Buffer) Hash(h hash.Hash) bool {
+	return b.Lend(func(parts [][]byte) {
+		for _, part := range parts {
+			h.Write(part)
+		}
+	})
 }
 
 // Release gives the memory back. Readers that are still about fail from then
