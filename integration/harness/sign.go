@@ -94,15 +94,25 @@ const PayloadMarker = "Ada-Lovelace-payload-marker"
 
 var bodies atomic.Int64
 
+// What every body that Body and BodyOf make is for.
+const (
+	TargetURL   = "https://app.example/hook"
+	WorkspaceID = "2f8a1c5e-1b7d-4f0e-8c1a-6b0f9d3e7a21"
+	WebhookID   = "9c7b2d4a-3e5f-4a6b-8c9d-0e1f2a3b4c5d"
+)
+
 // Body is the body of a record event, another one each time: no two deliveries
 // of a test process have the same signature, even within one millisecond.
-func Body() []byte {
+func Body() []byte { return BodyOf("person.created") }
+
+// BodyOf is Body for an event of one's own.
+func BodyOf(event string) []byte {
 	n := bodies.Add(1)
-	return fmt.Appendf(nil, `{"targetUrl":"https://app.example/hook","eventName":"person.created",`+
+	return fmt.Appendf(nil, `{"targetUrl":"%s","eventName":"%s",`+
 		`"objectMetadata":{"id":"4b4f6c3e-7d0e-4f6a-9d58-8d5b1a4b6f10","nameSingular":"person"},`+
-		`"workspaceId":"2f8a1c5e-1b7d-4f0e-8c1a-6b0f9d3e7a21","webhookId":"9c7b2d4a-3e5f-4a6b-8c9d-0e1f2a3b4c5d",`+
+		`"workspaceId":"%s","webhookId":"%s",`+
 		`"eventDate":"2026-01-02T03:04:05.678Z","record":{"id":"%d","name":{"firstName":"%s","lastName":"Zoë"}}}`,
-		n, PayloadMarker)
+		TargetURL, event, WorkspaceID, WebhookID, n, PayloadMarker)
 }
 
 // BigBody is a body of exactly size bytes, another one each time.
