@@ -16,8 +16,11 @@
 package event
 
 import (
+	"bytes"
 	"strings"
+	"sync"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Longer values than these, in bytes, are none of Twenty's.
@@ -77,22 +80,11 @@ const (
 // UTF-8, or holds more than [MaxDepth] values within each other, has an empty
 // envelope.
 func Read(body ...[]byte) Envelope {
-	var (
-		recordID   = [1]wanted{{name: "id", most: MaxValue}}
-		dataID     = [1]wanted{{name: "id", most: MaxValue}}
-		metadataID = [1]wanted{{name: "recordId", most: MaxValue}}
-	)
-	keys := [...]wanted{
-		keyName:      {name: "eventName", most: MaxName},
-		keyWorkspace: {name: "workspaceId", most: MaxValue},
-		keyWebhook:   {name: "webhookId", most: MaxValue},
-		keyTarget:    {name: "targetUrl", most: MaxValue},
-		keyRecord:    {name: "record", inner: recordID[:]},
-		keyEvent:     {name: "event", most: MaxName, inner: metadataID[:]},
-		keyData:      {name: "data", inner: dataID[:]},
-	}
-	s := scanner{rest: body}
-	if !s.document(keys[:]) {
+	r := readers.Get().(*reader)
+	defer r.end()
+	r.begin(body)
+	keys := r.keys[:]
+	if !r.document(keys) {
 		return Envelope{}
 	}
 	e := Envelope{
@@ -127,24 +119,60 @@ const (
 	keyRecord
 	keyEvent
 	keyData
+	keyCount
 )
+
+// reader is what it takes to read a body. It is kept for the next one.
+type reader struct {
+	scanner
+	keys [keyCount]wanted
+	ids  [3]wanted
+}
+
+var readers = sync.Pool{New: func() any { return new(reader) }}
+
+func (r *reader) begin(body [][]byte) {
+	r.scanner = scanner{rest: body, text: r.text[:0], half: r.half[:0]}
+	r.ids = [...]wanted{
+		{name: "id", most: MaxValue},
+		{name: "id", most: MaxValue},
+		{name: "recordId", most: MaxValue},
+	}
+	r.keys = [...]wanted{
+		keyName:      {name: "eventName", most: MaxName},
+		keyWorkspace: {name: "workspaceId", most: MaxValue},
+		keyWebhook:   {name: "webhookId", most: MaxValue},
+		keyTarget:    {name: "targetUrl", most: MaxValue},
+		keyRecord:    {name: "record", inner: r.ids[0:1]},
+		keyData:      {name: "data", inner: r.ids[1:2]},
+		keyEvent:     {name: "event", most: MaxName, inner: r.ids[2:3]},
+	}
+}
+
+// end lets go of the body.
+func (r *reader) end() {
+	clear(r.keys[:])
+	clear(r.ids[:])
+	r.rest, r.b = nil, nil
+	readers.Put(r)
+}
 
 // split returns the parts of <object>.<action>, or of
 // metadata.<name>.<operation>. A name of another form has none.
 func split(name string) (object, action string, isMetadata bool) {
-	parts := strings.Split(name, ".")
-	if isMetadata = len(parts) == 3 && parts[0] == "metadata"; isMetadata {
-		parts = parts[1:]
+	if rest, found := strings.CutPrefix(name, "metadata."); found && strings.Count(rest, ".") == 1 {
+		name, isMetadata = rest, true
 	}
-	if len(parts) != 2 || parts[0] == "" || parts[1] == "" {
+	object, action, _ = strings.Cut(name, ".")
+	if object == "" || action == "" || strings.Contains(action, ".") {
 		return "", "", isMetadata
 	}
-	return parts[0], parts[1], isMetadata
+	return object, action, isMetadata
 }
 
 // wanted is a key to look for in an object, and what was found.
 type wanted struct {
-	name  string
+	name  string   // in small letters at its start, no k and no s
 	most  int      // bytes of its value, where that is text
 	inner []wanted // in its value, where that is an object
 
@@ -181,8 +209,13 @@ func (w *wanted) field() Field {
 
 // find returns the wanted key that this one is, or could be taken for, or nil.
 func find(keys []wanted, key []byte) (found *wanted, exact bool) {
+	if len(key) == 0 {
+		return nil, false
+	}
+	first := key[0] | 0x20 // in small letters
 	for i := range keys {
 		switch w := &keys[i]; {
+		case w.name[0] != first: // which is most of them; only k and s have other forms
 		case w.name == string(key):
 			return w, true
 		case strings.EqualFold(w.name, string(key)):
@@ -192,6 +225,16 @@ func find(keys []wanted, key []byte) (found *wanted, exact bool) {
 	return nil, false
 }
 
-// isUnprintable finds what could break a header line or a log, or make a value
-// look like another one.
-func isUnprintable(r rune) bool { return !unicode.IsPrint(r) }
+// isPrintable is false where something could break a header line or a log, or make
+// a value look like another one.
+func isPrintable(text []byte) bool {
+	for i, c := range text {
+		if c >= utf8.RuneSelf {
+			return !bytes.ContainsFunc(text[i:], func(r rune) bool { return !unicode.IsPrint(r) })
+		}
+		if c < ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}

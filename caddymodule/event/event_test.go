@@ -168,6 +168,7 @@ var notJSON = map[string]string{
 	"a control character in a key": "{\"eventName\":\"a.b\",\"\t\":1}",
 	"half of UTF-8":                "{\"eventName\":\"a.b\",\"x\":\"\xe2\x82\"}",
 	"a surrogate in UTF-8":         "{\"eventName\":\"a.b\",\"x\":\"\xed\xa0\x80\"}",
+	"no UTF-8 after it":            "{\"eventName\":\"a.b\"}\xff",
 	"latin-1":                      "{\"eventName\":\"a.b\",\"x\":\"Zo\xeb\"}",
 	"an unknown escape":            `{"eventName":"a.b","x":"\x"}`,
 	"a short escape":               `{"eventName":"a.b","x":"\u12"}`,
