@@ -110,6 +110,21 @@ func Read(body ...[]byte) Envelope {
 	return e
 }
 
+// Name returns the event's name where it stands first, and reads no further: in
+// Twenty's own payload that is near the beginning. It is for showing, not for
+// deciding, since nobody has looked whether it stands twice, or what comes after.
+func Name(body ...[]byte) string {
+	r := readers.Get().(*reader)
+	defer r.end()
+	r.begin(body)
+	r.until = &r.keys[keyName]
+	whole := r.document(r.keys[:])
+	if name := r.until.text; name != "" || !whole {
+		return name
+	}
+	return r.keys[keyEvent].value()
+}
+
 // The keys that count at the top level.
 const (
 	keyName = iota

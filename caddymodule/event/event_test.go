@@ -227,6 +227,31 @@ func TestPiecesMakeNoDifference(t *testing.T) {
 	}
 }
 
+// TestNameIsReadFromTheHead: what comes after the name is not looked at.
+func TestNameIsReadFromTheHead(t *testing.T) {
+	for _, tc := range []struct{ name, body, want string }{
+		{"twenty's", `{"targetUrl":"x","eventName":"person.created","record":{}}`, "person.created"},
+		{"cut off behind it", `{"eventName":"person.created","rec`, "person.created"},
+		{"twice", `{"eventName":"person.created","eventName":"note.deleted"}`, "person.created"},
+		{"within the record only", `{"record":{"eventName":"no"}}`, ""},
+		{"of the documentation", `{"event":"person.created","data":{"id":"1"},"timestamp":"t"}`, "person.created"},
+		{"of the documentation, cut off", `{"event":"person.created","data"`, ""},
+		{"metadata", `{"event":{"type":"x"},"eventName":"metadata.field.updated"}`, "metadata.field.updated"},
+		{"not printable", `{"eventName":"a\u001bb"}`, ""},
+		{"too long", `{"eventName":"` + strings.Repeat("a", MaxName+1) + `"}`, ""},
+		{"no JSON", `eventName`, ""},
+		{"nothing", ``, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for cut := range len(tc.body) + 1 {
+				if got := Name([]byte(tc.body[:cut]), []byte(tc.body[cut:])); got != tc.want {
+					t.Fatalf("cut at %d: %q, want %q", cut, got, tc.want)
+				}
+			}
+		})
+	}
+}
+
 // TestDepthIsBounded: what is hostile costs no stack.
 func TestDepthIsBounded(t *testing.T) {
 	for _, tc := range []struct {

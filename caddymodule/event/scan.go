@@ -24,6 +24,9 @@ type scanner struct {
 	keep int  // how many bytes of it at most
 	cut  bool // there were more
 
+	// until, where not nil, ends the reading once it has text.
+	until *wanted
+
 	// The string may go on with the second half of a surrogate pair.
 	high   rune
 	highAt int
@@ -52,7 +55,7 @@ func (s *scanner) object(keys []wanted) bool {
 				w.exact = w.exact || exact
 			}
 		}
-		if !s.member(w) {
+		if !s.member(w) || w != nil && w == s.until && w.text != "" {
 			return false
 		}
 		switch s.token() {

@@ -32,7 +32,6 @@ func (o outcome) taken() bool {
 
 // deliver gives a verified delivery to the next handler.
 func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
-	d.found.verified = d.body
 	if !h.Monitor {
 		d.stripUnsigned()
 	}

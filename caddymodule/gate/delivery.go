@@ -56,10 +56,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			break
 		}
 	}
-	h.judged(d)
 	if d.found.verdict != verdict.Verified {
+		h.judged(d)
 		return h.turnAway(d, next)
 	}
+	d.found.verified = d.body
+	h.judged(d)
 	return h.deliver(d, next)
 }
 

@@ -98,9 +98,13 @@ func (p *pin) resolve(value string) (pinValue, error) {
 	text, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
 	// Tools that put a file into a variable bring the newline at its end along.
 	text = strings.TrimSpace(text)
-	if err != nil || text == "" {
-		name := placeholderPattern.FindStringSubmatch(value)
-		return pinValue{}, fmt.Errorf("%s %s is empty, which no delivery matches%s, or remove it", p.option, value, emptyAdvice(name[1]))
+	name := placeholderPattern.FindStringSubmatch(value)
+	switch {
+	case err != nil || text == "":
+		return pinValue{}, fmt.Errorf("%s %s is empty, which no delivery matches%s, or remove it", p.option, name[0], emptyAdvice(name[1]))
+	case strings.ContainsAny(text, "{}"):
+		// Somebody's template was not filled in; a body could say the same.
+		return pinValue{}, fmt.Errorf("%s comes out with a brace in it, so a placeholder was left unresolved: write out the %s of the payload", p.option, p.key)
 	}
 	return pinValue{text: text}, nil
 }

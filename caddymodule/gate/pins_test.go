@@ -149,6 +149,7 @@ func TestWrongPinSpendsNoClaim(t *testing.T) {
 func TestUnusablePinsAreRefused(t *testing.T) {
 	t.Setenv("TWENTYGATE_TEST_EMPTY", "")
 	t.Setenv("TWENTYGATE_TEST_BLANK", " \n")
+	t.Setenv("TWENTYGATE_TEST_TEMPLATE", "{{ workspace }}")
 	for _, tc := range []struct {
 		name, value string
 		err         []string
@@ -163,6 +164,7 @@ func TestUnusablePinsAreRefused(t *testing.T) {
 		{"the address of the caller", "{vars.client_ip}", []string{"is refused"}},
 		{"the gate's own", "{http.twenty_webhook.workspace_id}", []string{"is refused"}},
 		{"mixed", "a{vars.b}", []string{"mixes"}},
+		{"a template that nobody filled in", "{env.TWENTYGATE_TEST_TEMPLATE}", []string{"brace", "unresolved"}},
 		{"a brace", "a{b", []string{"brace"}},
 		{"too long", strings.Repeat("a", 3000), []string{"2048"}},
 	} {

@@ -152,6 +152,19 @@ func (f *finding) envelope() event.Envelope {
 	return *f.parsed
 }
 
+// eventName is the event's name for those who show it, without reading all of the
+// body for that.
+func (f *finding) eventName() (name string) {
+	switch {
+	case f.verified == nil:
+		return ""
+	case f.parsed != nil:
+		return f.parsed.Event
+	}
+	f.verified.Lend(func(parts [][]byte) { name = event.Name(parts...) })
+	return name
+}
+
 // answerAll makes the answers that need the body, while it is there.
 func (f *finding) answerAll() {
 	f.deliveryID()

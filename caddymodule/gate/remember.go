@@ -37,6 +37,6 @@ func (h *Handler) remember(d *delivery, result *outcome) {
 			entry.Hint = "delivered after the sender had hung up"
 		}
 	}
-	entry.Event = d.found.envelope().Event
+	entry.Event = d.found.eventName()
 	h.history.Record(entry)
 }

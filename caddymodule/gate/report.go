@@ -4,6 +4,7 @@ package gate
 // What is counted here does not wait for an upstream that takes its time.
 func (h *Handler) judged(d *delivery) {
 	h.measure(d)
+	h.trace(d)
 }
 
 // report tells how a delivery's stay ended. It is called once for each: when it
@@ -11,7 +12,6 @@ func (h *Handler) judged(d *delivery) {
 // next handler is done with it.
 func (h *Handler) report(d *delivery, result *outcome) {
 	h.remember(d, result)
-	h.trace(d)
 	if result == nil {
 		h.logRefusal(d)
 		return

@@ -19,7 +19,7 @@ func (h *Handler) trace(d *delivery) {
 	if d.found.hasAge {
 		attributes = append(attributes, attribute.Int64("twenty_webhook.age_ms", d.found.age))
 	}
-	if name := d.found.envelope().Event; name != "" {
+	if name := d.found.eventName(); name != "" {
 		attributes = append(attributes, attribute.String("twenty_webhook.event", name))
 	}
 	span.SetAttributes(attributes...)
