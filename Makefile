@@ -4,7 +4,7 @@ BUILD       := build
 BINARY      := $(BUILD)/twentygate
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build run test lint unit integration tools bench fmt clean
+.PHONY: help build run test lint unit integration tools bench bench-try bench-binary microbench fmt clean
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -14,11 +14,12 @@ build: ## build the binary (the first time compiles Caddy, which takes minutes)
 run: build ## build, post a genuine and a forged delivery, and go on serving
 	@scripts/run.sh $(BINARY)
 
-test: tools lint unit integration ## install what the tests lack, and run them all
+test: tools lint unit integration bench-try ## install what the tests lack, and run them all
 
 tools: ## install what the tests need and this machine lacks
 	@scripts/install-test-tools.sh
 	cd integration/node && npm ci --no-audit --no-fund
+	cd integration/bench/subjects/express && npm ci --no-audit --no-fund
 
 lint: ## gofmt, vet, staticcheck
 	@unformatted=$$(gofmt -l caddymodule cmd integration); \
@@ -26,6 +27,7 @@ lint: ## gofmt, vet, staticcheck
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd integration && go vet ./... && go run $(STATICCHECK) ./...
+	cd integration/bench && go vet ./... && go run $(STATICCHECK) ./...
 
 unit: ## the tests beside the code, under the race detector
 	go test -race ./...
@@ -33,7 +35,16 @@ unit: ## the tests beside the code, under the race detector
 integration: build ## the black-box tests against the built binary
 	cd integration && TWENTYGATE_BINARY=$(CURDIR)/$(BINARY) go test -race -count=1 -timeout 40m ./...
 
-bench: ## the benchmarks beside the code
+bench: build tools bench-binary ## the gate under load beside plain reverse_proxy, nginx and Express; a quiet machine, please
+	$(BUILD)/bench -binary $(BINARY) -picture $(BUILD)/bench.svg
+
+bench-try: build bench-binary # once through everything, with hardly any load
+	$(BUILD)/bench -binary $(BINARY) -rounds 1 -share 0.01 >$(BUILD)/bench-try.txt
+
+bench-binary:
+	cd integration/bench && go build -o $(CURDIR)/$(BUILD)/bench .
+
+microbench: ## the benchmarks beside the code
 	go test -run '^$$' -bench . -benchmem ./caddymodule/...
 
 fmt: ## format Go and Caddyfiles

@@ -32,6 +32,7 @@ for tool in "${!package_of[@]}"; do
 	command -v "$tool" >/dev/null || missing+=(${package_of[$tool]})
 done
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+[ -e /usr/lib/nginx/modules/ngx_http_js_module.so ] || missing+=(libnginx-mod-http-js)
 promtool=
 command -v promtool >/dev/null || promtool=promtool
 [ ${#missing[@]} -eq 0 ] && [ -z "$promtool" ] && exit 0

@@ -60,7 +60,7 @@ func drip(b *bench, s *subject) (uint64, error) {
 	if err := s.forgetPeak(); err != nil {
 		return 0, err
 	}
-	requests, err := b.genuine(1000, 16, secret)
+	requests, err := b.genuine(1000, sizes[0].bytes, secret)
 	if err != nil {
 		return 0, err
 	}
