@@ -24,6 +24,8 @@ var (
 		"ask the inspector directly, or through an SSH tunnel; to show it through a proxy, name who may see it with 'allow <cidr>', and the proxy in trusted_proxies, with trusted_proxies_strict"}
 	refusedUnknownProxy = &refusal{"a proxy passed the request on that Caddy does not trust, so the client is unknown",
 		"name the proxy in trusted_proxies, with trusted_proxies_strict; or, to let in whoever comes through it, name its address with 'allow'"}
+	refusedSeveral = &refusal{"a trusted proxy names several clients, and who asks may have written the first",
+		"set trusted_proxies_strict, so that Caddy takes the one that a proxy added"}
 	refusedHost = &refusal{"the host that was asked for is not a name of this machine",
 		"use localhost or an IP address, or name the host with 'hosts <name>'"}
 	refusedSite = &refusal{"a page of another site asked",
@@ -74,7 +76,31 @@ func (i *Inspector) judgeCaller(r *http.Request) *refusal {
 	if !i.allows(client) {
 		return refusedClient
 	}
+	if server := serverOf(r); trusted && server.TrustedProxiesStrict == 0 && countClients(r, server) > 1 {
+		return refusedSeveral
+	}
 	return nil
+}
+
+// serverOf returns the server's settings; there are none outside of Caddy.
+func serverOf(r *http.Request) *caddyhttp.Server {
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
+		return server
+	}
+	return new(caddyhttp.Server)
+}
+
+// countClients counts the addresses among which Caddy chooses the client's.
+// Proxies add to what came, and without trusted_proxies_strict Caddy takes the
+// first.
+func countClients(r *http.Request, server *caddyhttp.Server) int {
+	count := 0
+	for _, name := range server.ClientIPHeaders {
+		for _, value := range r.Header.Values(name) {
+			count += 1 + strings.Count(value, ",")
+		}
+	}
+	return count
 }
 
 // allows reports whether the configuration names an address.
@@ -123,7 +149,8 @@ func isProxied(r *http.Request) bool {
 			return true
 		}
 	}
-	return false
+	// What the operator reads clients from is a proxy's, whatever its name.
+	return countClients(r, serverOf(r)) > 0
 }
 
 // knowsHost reports whether nobody else can have made up the name that was

@@ -186,6 +186,39 @@ func TestBehindTrustedProxies(t *testing.T) {
 	}
 }
 
+// Who asks can write what a proxy then adds to, and Caddy takes the first of it
+// unless it is told to be strict.
+func TestClientsThatAreMadeUp(t *testing.T) {
+	lax := &caddyhttp.Server{ClientIPHeaders: []string{"X-Forwarded-For", "x-client"}}
+	strict := &caddyhttp.Server{ClientIPHeaders: lax.ClientIPHeaders, TrustedProxiesStrict: 1}
+	for _, tc := range []struct {
+		name      string
+		inspector func(*Inspector)
+		server    *caddyhttp.Server
+		client    string // as Caddy finds it
+		headers   []string
+		refused   *refusal
+	}{
+		{"the one that the proxy saw", allow("10.0.0.0/8"), lax, "10.1.2.3", []string{"X-Forwarded-For", "10.1.2.3"}, nil},
+		{"one in front of the one that the proxy saw", allow("10.0.0.0/8"), lax, "10.1.2.3", []string{"X-Forwarded-For", "10.1.2.3, 203.0.113.7"}, refusedSeveral},
+		{"one in a line of its own", allow("10.0.0.0/8"), lax, "10.1.2.3", []string{"X-Forwarded-For", "10.1.2.3", "X-Forwarded-For", "203.0.113.7"}, refusedSeveral},
+		{"one in another header", allow("10.0.0.0/8"), lax, "10.1.2.3", []string{"X-Forwarded-For", "10.1.2.3", "X-Client", "203.0.113.7"}, refusedSeveral},
+		{"several, and Caddy is strict", allow("10.0.0.0/8"), strict, "10.1.2.3", []string{"X-Forwarded-For", "203.0.113.7, 10.1.2.3"}, nil},
+		{"this machine, in a header of the operator's choice", nil, lax, "127.0.0.1", []string{"X-Client", "127.0.0.1, 203.0.113.7"}, refusedProxied},
+		{"none, in a header that Caddy does not read", nil, lax, "127.0.0.1", []string{"X-Other", "203.0.113.7"}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			i, _ := newInspector(t, tc.inspector)
+			r := caddyhttp.PrepareRequest(header(tc.headers...)(newRequest("/deliveries")), caddy.NewReplacer(), httptest.NewRecorder(), tc.server)
+			vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+			vars[caddyhttp.ClientIPVarKey], vars[caddyhttp.TrustedProxyVarKey] = tc.client, true
+			if got := i.judge(r); got != tc.refused {
+				t.Errorf("refused: %v, want %v", got, tc.refused)
+			}
+		})
+	}
+}
+
 // What a stranger sends can't fill the log.
 func TestRefusalsAreSampledAndShort(t *testing.T) {
 	i, logs := newInspector(t, nil)

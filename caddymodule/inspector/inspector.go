@@ -60,6 +60,7 @@ type Inspector struct {
 	// takes for the client's must be allowed. With `allow`, requests that a proxy
 	// passed on are answered too, if it is one of the server's `trusted_proxies`
 	// or its own address is listed here, and the client's address is listed.
+	// Without `trusted_proxies_strict` a list of several clients is refused.
 	// Default: none.
 	Allow []string `json:"allow,omitempty"`
 
