@@ -78,6 +78,12 @@ type Delivery struct {
 // Sequence is the delivery's place among all that were recorded, from 1.
 func (d *Delivery) Sequence() uint64 { return d.sequence }
 
+// Rejected reports whether the upstream took a verified delivery, and its answer
+// says that it has no use for it. To ask again would change nothing.
+func (d *Delivery) Rejected() bool {
+	return d.Verdict == verdict.Verified && !d.NotTaken && d.Status >= 400
+}
+
 // bound cuts what is too long, and lets go of memory that is the sender's.
 func (d *Delivery) bound() {
 	d.Hint = cut(d.Hint, MaxHint)

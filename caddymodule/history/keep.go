@@ -50,6 +50,10 @@ type Snapshot struct {
 	// did not take.
 	NotTaken int
 
+	// Rejected is how many of them it took and answered as if it did not want
+	// them.
+	Rejected int
+
 	// Hour and Day are the ages of verified deliveries.
 	Hour, Day []Ages
 }

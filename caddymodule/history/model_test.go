@@ -30,6 +30,7 @@ func TestModel(t *testing.T) {
 					Age:      time.Duration(rapid.IntRange(-3000, 3000).Draw(t, "age")) * time.Millisecond,
 					HasAge:   rapid.Bool().Draw(t, "has age"),
 					NotTaken: rapid.Bool().Draw(t, "not taken"),
+					Status:   rapid.SampledFrom([]int{0, 200, 404}).Draw(t, "status"),
 				}
 				all = append(all, d)
 				gate.Record(d)
@@ -70,6 +71,8 @@ func compareSnapshot(t *rapid.T, got Snapshot, all []Delivery, now time.Time) {
 		want.Counts[d.Verdict.String()]++
 		if d.NotTaken {
 			want.NotTaken++
+		} else if d.Verdict == verdict.Verified && d.Status == 404 {
+			want.Rejected++
 		}
 		if m := &want.Minutes[Minutes-1-back]; d.Verdict == verdict.Verified {
 			m.Verified++
@@ -77,8 +80,9 @@ func compareSnapshot(t *rapid.T, got Snapshot, all []Delivery, now time.Time) {
 			m.Refused++
 		}
 	}
-	if !maps.Equal(got.Counts, want.Counts) || got.Minutes != want.Minutes || got.NotTaken != want.NotTaken {
-		t.Fatalf("counted %v %v %d, want %v %v %d", got.Counts, got.Minutes, got.NotTaken, want.Counts, want.Minutes, want.NotTaken)
+	if !maps.Equal(got.Counts, want.Counts) || got.Minutes != want.Minutes || got.NotTaken != want.NotTaken || got.Rejected != want.Rejected {
+		t.Fatalf("counted %v %v %d %d, want %v %v %d %d",
+			got.Counts, got.Minutes, got.NotTaken, got.Rejected, want.Counts, want.Minutes, want.NotTaken, want.Rejected)
 	}
 	if !got.Latest.Equal(want.Latest) || !got.LastVerified.Equal(want.LastVerified) {
 		t.Fatalf("the last ones are %v and %v, want %v and %v", got.Latest, got.LastVerified, want.Latest, want.LastVerified)

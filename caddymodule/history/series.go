@@ -35,6 +35,7 @@ type tally struct {
 	number   int64
 	counts   []uint32 // by verdict
 	notTaken uint32
+	rejected uint32
 }
 
 // tallies count by verdict over the last hour.
@@ -48,13 +49,16 @@ func (t *tallies) add(d *Delivery) {
 	}
 	if b.number != n {
 		clear(b.counts)
-		b.number, b.notTaken = n, 0
+		b.number, b.notTaken, b.rejected = n, 0, 0
 	}
 	if int(d.Verdict) < len(b.counts) {
 		b.counts[d.Verdict]++
 	}
-	if d.NotTaken {
+	switch {
+	case d.NotTaken:
 		b.notTaken++
+	case d.Rejected():
+		b.rejected++
 	}
 }
 
@@ -85,6 +89,7 @@ func (t *tallies) read(now time.Time, into *Snapshot) {
 			}
 		}
 		into.NotTaken += int(b.notTaken)
+		into.Rejected += int(b.rejected)
 	}
 }
 

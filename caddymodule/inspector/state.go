@@ -74,8 +74,11 @@ func notices(gate history.Snapshot, now time.Time) []history.Notice {
 		say(history.LevelTrouble, "%s of the last hour %s let through, but your app did not take %s: see the rows below.",
 			deliveries(gate.NotTaken), pick(gate.NotTaken, "was", "were"), pick(gate.NotTaken, "it", "them"))
 	}
-	// What the gate could not judge may well have been genuine.
-	for _, v := range []verdict.Verdict{verdict.NoSecret, verdict.ReplayUnavailable, verdict.Overloaded} {
+	if gate.Rejected > 0 {
+		say(history.LevelAttention, "%s of the last hour %s let through, and your app answered 4xx: see the rows below whether it wants %s.",
+			deliveries(gate.Rejected), pick(gate.Rejected, "was", "were"), pick(gate.Rejected, "it", "them"))
+	}
+	for _, v := range unjudged {
 		if n := gate.Counts[v.String()]; n > 0 {
 			say(history.LevelTrouble, "%s of the last hour could not be judged (%s): %s.", deliveries(n), v, v.Action())
 		}
@@ -98,11 +101,15 @@ func notices(gate history.Snapshot, now time.Time) []history.Notice {
 	return append(all, drift(gate, now)...)
 }
 
+// unjudged are those that the gate could not judge: they may well have been
+// genuine.
+var unjudged = []verdict.Verdict{verdict.NoSecret, verdict.ReplayUnavailable, verdict.Overloaded}
+
 // refusals counts the refused of the last hour, and which kind there is most of.
-// A duplicate is not refused.
+// A duplicate is not refused, and of the unjudged there is a notice each.
 func refusals(counts map[string]int) (word string, most, all int) {
 	for _, v := range verdict.All() {
-		if v == verdict.Verified || v == verdict.Duplicate {
+		if v == verdict.Verified || v == verdict.Duplicate || slices.Contains(unjudged, v) {
 			continue
 		}
 		n := counts[v.String()]

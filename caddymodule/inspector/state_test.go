@@ -38,6 +38,8 @@ func TestState(t *testing.T) {
 			"2 deliveries of the last hour would have been refused as stale"},
 		{"a duplicate is no refusal", func(s *history.Snapshot) { s.Counts["duplicate"] = 2 }, history.LevelOK, ""},
 		{"the app fails", func(s *history.Snapshot) { s.NotTaken = 1 }, history.LevelTrouble, "1 delivery of the last hour was let through, but your app did not take it"},
+		{"the app wants nothing of it", func(s *history.Snapshot) { s.Rejected = 2 }, history.LevelAttention,
+			"2 deliveries of the last hour were let through, and your app answered 4xx"},
 		{"the guard could not answer", func(s *history.Snapshot) { s.Counts["replay_unavailable"] = 3 }, history.LevelTrouble,
 			"3 deliveries of the last hour could not be judged (replay_unavailable): bring Redis back"},
 		{"clocks agree", func(s *history.Snapshot) { s.Hour = ages(-200, 30_000) }, history.LevelOK, ""},
@@ -66,6 +68,11 @@ func TestState(t *testing.T) {
 				t.Errorf("no sentence: %q", first)
 			}
 		})
+	}
+	once := well()
+	once.Counts = map[string]int{"no_secret": 3}
+	if got := judgeState([]history.Snapshot{once}, testNow); len(got.Notices) != 1 {
+		t.Errorf("what could not be judged is told as %+v", got.Notices)
 	}
 	two := well()
 	two.Name, two.Configured = "other", 0
