@@ -147,9 +147,14 @@ func TestInspectorFilters(t *testing.T) {
 	b.Do(chromedp.SetValue("#verdict", "+"), chromedp.Evaluate("document.querySelector('#verdict').dispatchEvent(new Event('change'))", nil))
 	b.Await("what was let through", "document.querySelectorAll('#rows tr').length === 3")
 	// A new one that the filter hides stays hidden, and a new one that it shows comes.
+	b.Do(chromedp.Evaluate("window.pressed = document.querySelector('#counts [data-verdict=bad_signature]')", nil))
 	gate.Post("/hook", harness.Sign("somebody else's secret", event("person.created")))
 	gate.Post("/hook", harness.Sign(secret, event("note.created")))
 	b.Await("the new one that the filter shows", "document.querySelectorAll('#rows tr').length === 4")
+	b.Await("the count of the new one", "document.querySelector('#counts [data-verdict=bad_signature]').innerText.trim().endsWith('2')")
+	if got := b.Eval("pressed.isConnected"); got != "true" {
+		t.Error("a button that somebody may be pressing was replaced")
+	}
 	b.Do(chromedp.Evaluate("document.querySelector('#counts [data-verdict=bad_signature]').focus()", nil), chromedp.KeyEvent(kb.Enter))
 	b.Await("the forged ones, by the chart", "document.querySelectorAll('#rows tr').length === 2")
 }

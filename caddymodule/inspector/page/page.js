@@ -222,22 +222,34 @@ function renderCounts(gates) {
 	for (const g of gates) for (const [word, n] of Object.entries(g.counts)) totals.set(word, (totals.get(word) ?? 0) + n);
 	const monitored = gates.length > 0 && gates.every((g) => g.monitored);
 	const most = Math.max(1, ...totals.values());
-	const focused = document.activeElement?.dataset?.verdict;
-	byID("counts").replaceChildren(...[...totals].sort((a, b) => b[1] - a[1]).map(([word, n]) => {
-		const kind = outcome({ verdict: word, status: 200, monitored });
-		const item = element("li"), button = element("button");
-		button.type = "button";
-		button.dataset.verdict = word;
-		button.title = `Show only ${word}: ${summary.verdicts[word]?.meaning ?? ""}`;
-		const track = element("span", "track"), fill = element("span", `fill ${kind.kind}`);
-		fill.style.width = `${100 * n / most}%`;
-		track.append(fill);
-		button.append(mark(kind.mark, kind.kind), element("span", "", word), track, element("span", "", n.toLocaleString()));
-		button.addEventListener("click", () => choose("verdict", word));
-		item.append(button);
-		return item;
-	}));
-	if (focused) byID("counts").querySelector(`[data-verdict="${CSS.escape(focused)}"]`)?.focus();
+	const list = byID("counts");
+	const sorted = [...totals].sort((a, b) => b[1] - a[1]);
+	// While the same words stand in the same order their buttons stay: one that is
+	// replaced between press and release gets no click.
+	const said = JSON.stringify([monitored, sorted.map(([word]) => word)]);
+	if (list.dataset.said !== said) {
+		const focused = document.activeElement?.dataset?.verdict;
+		list.dataset.said = said;
+		list.replaceChildren(...sorted.map(([word]) => countButton(word, monitored)));
+		if (focused) list.querySelector(`[data-verdict="${CSS.escape(focused)}"]`)?.focus();
+	}
+	sorted.forEach(([, n], i) => {
+		list.children[i].querySelector(".fill").style.width = `${100 * n / most}%`;
+		list.children[i].querySelector(".n").textContent = n.toLocaleString();
+	});
+}
+
+function countButton(word, monitored) {
+	const kind = outcome({ verdict: word, status: 200, monitored });
+	const item = element("li"), button = element("button"), track = element("span", "track");
+	button.type = "button";
+	button.dataset.verdict = word;
+	button.title = `Show only ${word}: ${summary.verdicts[word]?.meaning ?? ""}`;
+	track.append(element("span", `fill ${kind.kind}`));
+	button.append(mark(kind.mark, kind.kind), element("span", "", word), track, element("span", "n"));
+	button.addEventListener("click", () => choose("verdict", word));
+	item.append(button);
+	return item;
 }
 
 // Buckets of several gates that begin at one time are one.
@@ -296,8 +308,11 @@ function row(d) {
 	if (hint) what.append(element("p", "hint", hint));
 	const many = summary && summary.gates.length > 1;
 	if (many) what.append(element("p", "hint", `Gate ${d.gate}`));
+	const event = cell("event", d.event);
+	// A long name breaks after its dots.
+	event.replaceChildren(...d.event.split(/(?<=\.)/).flatMap((part) => [part, element("wbr")]));
 	tr.append(time, what,
-		cell("event", d.event),
+		event,
 		cell("number", age(d.age_ms), "age"),
 		cell("number", size(d.bytes), "size"),
 		cell("", d.secret, "secret"),
@@ -362,6 +377,8 @@ function renderChoices() {
 function renderGates() {
 	const select = byID("gate"), names = summary.gates.map((g) => g.name);
 	byID("gate-label").hidden = names.length < 2;
+	// A list that is open would close.
+	if ([...select.options].slice(1).map((o) => o.value).join() === names.join()) return;
 	const before = select.value;
 	select.replaceChildren(...["", ...names].map((name) => {
 		const option = element("option", "", name || "all");
