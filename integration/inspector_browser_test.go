@@ -180,6 +180,17 @@ func TestInspectorWords(t *testing.T) {
 	if text := b.Text("#rows tr"); !strings.Contains(text, "your app did not take it") || !strings.Contains(text, "lost") || !strings.Contains(text, "503") {
 		t.Errorf("a delivery that was not taken is shown as %q", text)
 	}
+	// Of several gates, one that fell silent is not hidden by the others.
+	b.Do(chromedp.Evaluate(`import("./words.js").then((words) => {
+		const now = Date.now(), ago = (hours) => new Date(now - hours * 3_600_000).toISOString();
+		const gates = [{ name: "a", configured: true, last_verified: ago(0.5) }, { name: "b", configured: true, last_verified: ago(5) },
+			{ name: "c", configured: true, last_verified: null }, { name: "d", configured: false, last_verified: null }];
+		window.silence = [words.silent(gates, now - 7_200_000, now), words.silent(gates, now - 60_000, now), words.silent(gates.slice(1, 2), 0, now)];
+	}); 0`, nil))
+	b.Await("the words of several gates", "window.silence")
+	if got := b.Eval("JSON.stringify(silence)"); got != `[" Verified nothing in the last hour: c (not yet), b (5 h ago).","",""]` {
+		t.Errorf("of silent gates it says %s", got)
+	}
 	b.Await("trouble", "document.querySelector('#state').dataset.level === 'trouble'")
 	if said := b.Text("#state"); !strings.Contains(said, "Something is wrong") || !strings.Contains(said, "your app did not take it") || !strings.Contains(said, "The secret old ends in 2 days") {
 		t.Errorf("the top says %q", said)

@@ -2,7 +2,7 @@
 // that came from outside is set as text.
 
 import { drawAges, drawMinutes } from "./charts.js";
-import { age, capital, clock, count, duration, hourAndMinute, outcome, size, span } from "./words.js";
+import { age, capital, clock, count, duration, hourAndMinute, outcome, silent, size, span } from "./words.js";
 
 const byID = (id) => document.getElementById(id);
 const KEPT = 2000, PAGE = 100;
@@ -168,7 +168,7 @@ function lately() {
 	}
 	const quiet = now() - latest > 3_600_000 ? ` Nothing has arrived for ${span(now() - latest)}.` : "";
 	if (good === null) return `Nothing has been verified yet; the last delivery came ${span(now() - latest)} ago.`;
-	return `Last verified ${span(now() - good)} ago.${quiet}`;
+	return `Last verified ${span(now() - good)} ago.${quiet}${silent(summary.gates, Date.parse(summary.since), now())}`;
 }
 
 function renderState() {

@@ -52,6 +52,18 @@ export function count(n, one, many) {
 	return `${n.toLocaleString()} ${n === 1 ? one : many}`;
 }
 
+// Which of several gates verified nothing for an hour, since the others hide it.
+export function silent(gates, since, now) {
+	const hour = 3_600_000;
+	if (gates.length < 2 || now - since < hour) return "";
+	const long = gates.filter((g) => g.configured)
+		.map((g) => ({ name: g.name, for: g.last_verified ? now - Date.parse(g.last_verified) : Infinity }))
+		.filter((g) => g.for > hour)
+		.sort((a, b) => b.for - a.for)
+		.map((g) => `${g.name} (${g.for === Infinity ? "not yet" : `${span(g.for)} ago`})`);
+	return long.length ? ` Verified nothing in the last hour: ${long.join(", ")}.` : "";
+}
+
 const notNow = new Set([408, 425, 429]);
 
 // What became of a delivery: its words, its mark and its colour.
