@@ -22,7 +22,7 @@ const (
 )
 
 // serveDeliveries answers the last deliveries as a JSON array.
-func (i *Inspector) serveDeliveries(w http.ResponseWriter, r *http.Request) error {
+func (i *Inspector) serveDeliveries(w http.ResponseWriter, r *http.Request, _ *patience) error {
 	limit, want, err := parseFilter(r.URL.Query())
 	if err != nil {
 		return i.writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
@@ -100,7 +100,7 @@ var words = func() map[string]word {
 	return all
 }()
 
-func (i *Inspector) serveSummary(w http.ResponseWriter, _ *http.Request) error {
+func (i *Inspector) serveSummary(w http.ResponseWriter, _ *http.Request, _ *patience) error {
 	now := i.clock()
 	snapshots := i.watch.Read(now)
 	all := summary{Now: now.UTC(), Since: i.since.UTC(), Verdicts: words, State: judgeState(snapshots, now), Gates: []gateSummary{}}

@@ -80,15 +80,20 @@ type Inspector struct {
 	end    context.CancelFunc
 }
 
-// pace is how streams pass their time.
+// pace is how answers and streams pass their time.
 type pace struct {
 	heartbeat time.Duration // between signs of life
 	gather    time.Duration // at least this long between two batches
 	batch     int           // at most so many of each kind and gate in one
-	write     time.Duration // how long a reader may take
+	write     time.Duration // how long a reader may take for one
+	answer    time.Duration // how long it may take for any other answer
+	farewell  time.Duration // and for either once the config ends
 }
 
-var usualPace = pace{heartbeat: 15 * time.Second, gather: 250 * time.Millisecond, batch: 100, write: 5 * time.Second}
+var usualPace = pace{
+	heartbeat: 15 * time.Second, gather: 250 * time.Millisecond, batch: 100,
+	write: 5 * time.Second, answer: time.Minute, farewell: time.Second,
+}
 
 // CaddyModule returns the Caddy module information.
 func (Inspector) CaddyModule() caddy.ModuleInfo {
@@ -212,10 +217,19 @@ func (i *Inspector) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhtt
 		w.Header().Set("Allow", "GET, HEAD")
 		return caddyhttp.Error(http.StatusMethodNotAllowed, errors.New("the inspector can only be read"))
 	}
-	return serve(w, r)
+	p := i.patienceWith(w)
+	defer p.end()
+	if err := p.grant(i.pace.answer); err != nil {
+		return err
+	}
+	if err := serve(w, r, p); err != nil {
+		return err
+	}
+	_ = p.control.Flush() // while it has to hurry; who is gone is gone
+	return nil
 }
 
-type endpoint func(w http.ResponseWriter, r *http.Request) error
+type endpoint func(w http.ResponseWriter, r *http.Request, p *patience) error
 
 func (i *Inspector) endpoint(name string) (endpoint, bool) {
 	switch name {

@@ -41,7 +41,7 @@ var files = map[string]file{
 	"icon.svg":  {"image/svg+xml", iconSVG},
 }
 
-func (f file) serve(w http.ResponseWriter, _ *http.Request) error {
+func (f file) serve(w http.ResponseWriter, _ *http.Request, _ *patience) error {
 	w.Header().Set("Content-Type", f.kind)
 	w.Header().Set("Content-Length", strconv.Itoa(len(f.content)))
 	w.WriteHeader(http.StatusOK)

@@ -23,7 +23,7 @@ const reconnectAfter = 500
 
 // serveStream sends deliveries as they come, until the reader goes or does not
 // keep up, or the config ends.
-func (i *Inspector) serveStream(w http.ResponseWriter, r *http.Request) error {
+func (i *Inspector) serveStream(w http.ResponseWriter, r *http.Request, p *patience) error {
 	after, resume := lastSeen(r)
 	header := w.Header()
 	if r.Method == http.MethodHead {
@@ -43,8 +43,7 @@ func (i *Inspector) serveStream(w http.ResponseWriter, r *http.Request) error {
 	header.Set("Content-Type", "text/event-stream; charset=utf-8")
 	// For proxies that would gather it up.
 	header.Set("X-Accel-Buffering", "no")
-	s := &stream{w: w, control: http.NewResponseController(w), inspector: i}
-	defer func() { _ = s.control.SetWriteDeadline(time.Time{}) }()
+	s := &stream{w: w, patience: p, inspector: i}
 	if err := s.run(r, reader); err != nil {
 		// The header is out: there is nobody to tell.
 		i.logger.Debug("a stream broke off", zap.Error(err))
@@ -68,7 +67,7 @@ func lastSeen(r *http.Request) (after uint64, resume bool) {
 
 type stream struct {
 	w         http.ResponseWriter
-	control   *http.ResponseController
+	patience  *patience
 	inspector *Inspector
 	text      bytes.Buffer
 }
@@ -138,13 +137,12 @@ func (s *stream) send() error {
 	if s.text.Len() == 0 {
 		return nil
 	}
-	err := s.control.SetWriteDeadline(time.Now().Add(s.inspector.pace.write))
-	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := s.patience.grant(s.inspector.pace.write); err != nil {
 		return err
 	}
 	if _, err := s.w.Write(s.text.Bytes()); err != nil {
 		return err
 	}
 	s.text.Reset()
-	return s.control.Flush()
+	return s.patience.control.Flush()
 }

@@ -214,6 +214,43 @@ func TestStalledReaderIsDropped(t *testing.T) {
 	})
 }
 
+// A reader that does not take its answer holds up no exit, nor does it stay.
+func TestStalledReadersAndTheEnd(t *testing.T) {
+	for _, tc := range []struct {
+		name, path string
+		end        bool
+		within     time.Duration
+	}{
+		{"a stream when the config ends", "/stream", true, usualPace.farewell},
+		{"a list when the config ends", "/deliveries?limit=1000", true, usualPace.farewell},
+		{"a list", "/deliveries?limit=1000", false, usualPace.answer},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newPipeServer(t)
+				for range 500 {
+					s.gate.Record(refused(verdict.BadSignature))
+				}
+				near, far := net.Pipe()
+				s.conns <- far
+				if _, err := fmt.Fprintf(near, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", tc.path); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait() // it is being written to
+				started := time.Now()
+				if tc.end {
+					s.end()
+				}
+				<-s.handlers
+				if lasted := time.Since(started); lasted != tc.within {
+					t.Errorf("it was given up after %v, want %v", lasted, tc.within)
+				}
+				_ = near.Close()
+			})
+		})
+	}
+}
+
 // In a flood a stream tells some, and that there were more.
 func TestStreamInAFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
