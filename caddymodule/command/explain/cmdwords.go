@@ -39,6 +39,9 @@ func cmdWords(text string) ([]word, error) {
 		}
 	}
 	for i := 0; i < len(plain); i++ {
+		if len(words) > maxWords {
+			return nil, fmt.Errorf("line %d %w", line, errManyWords)
+		}
 		c := plain[i]
 		switch {
 		case c.r == '\\':

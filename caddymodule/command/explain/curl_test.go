@@ -109,6 +109,8 @@ func TestReadCurlRefuses(t *testing.T) {
 		"expanded document":  {"curl -d @- <<EOF\n$A\nEOF\n", "line 2 holds the variable"},
 		"here-string":        {"curl -d @- <<< a", "--data-raw"},
 		"file as input":      {"curl -d @- < file", "--data-binary"},
+		"many words":         {"curl" + strings.Repeat(" -s", 10_001), "line 1 has one word too many"},
+		"many words for cmd": {"curl ^\"x^\"" + strings.Repeat(" -s", 10_001), "line 1 has one word too many"},
 		"expand":             {"curl --expand-data '{{a}}' x", "--expand"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,7 +34,7 @@ func (d *diagnosis) evidence() (Cause, string) {
 	switch {
 	case !utf8.Valid(body):
 		sign(true, "it holds bytes that are not UTF-8, which JSON never does")
-	case !ok && len(body) <= maxJSON:
+	case !ok && stopped >= 0:
 		sign(true, fmt.Sprintf("it is no JSON from its byte %d on, and Twenty's is", stopped+1))
 	}
 	sign(bytes.Contains(body, []byte("\uFFFD")), "it holds U+FFFD, which stands where bytes were lost in decoding")

@@ -132,3 +132,22 @@ func FuzzShellWords(f *testing.F) {
 		}
 	})
 }
+
+// A body that is read only so far is not said to be no JSON.
+func TestJSONIsBounded(t *testing.T) {
+	for name, text := range map[string]string{
+		"values": "[" + strings.Repeat("0,", maxValues) + "0]",
+		"depth":  strings.Repeat("[", maxDepth+2) + strings.Repeat("]", maxDepth+2),
+		"size":   `"` + strings.Repeat("x", maxJSON) + `"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, stopped, ended, ok := parseJSON([]byte(text)); ok || ended || stopped != -1 {
+				t.Errorf("ok %v, ended %v, stopped at %d", ok, ended, stopped)
+			}
+			r := sign(t, []byte("another"), 1735066639761, []byte(text))
+			if got := Diagnose(r, Options{Secrets: [][]byte{[]byte("secret")}, work: 1}); strings.Contains(got.Hint, "no JSON") {
+				t.Error(got.Hint)
+			}
+		})
+	}
+}

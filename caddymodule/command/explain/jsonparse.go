@@ -18,18 +18,23 @@ const (
 	// maxDepth is deeper than any record, and bounds the recursion.
 	maxDepth = 500
 
+	// maxValues is more than any record has. A value takes some hundred bytes,
+	// and may stand in two.
+	maxValues = 1 << 20
+
 	// maxJSON bounds the memory that a parsed body takes, some ten times its size.
 	maxJSON = 24 << 20
 )
 
 // parseJSON reads one JSON value. Where it cannot, it returns where it stopped,
-// and whether that is the end: then the text is only the beginning of one.
+// and whether that is the end: then the text is only the beginning of one. Where
+// it gave up on a text that may well be JSON, it stopped at -1.
 //
 // A lone half of a surrogate pair, which JavaScript keeps, is held as the three
 // bytes that UTF-8 would have for it.
 func parseJSON(text []byte) (v value, stopped int, ended, ok bool) {
 	if len(text) > maxJSON || !utf8.Valid(text) {
-		return value{}, 0, false, false
+		return value{}, -1, false, false
 	}
 	p := &jsonParser{text: text}
 	p.space()
@@ -39,12 +44,17 @@ func parseJSON(text []byte) (v value, stopped int, ended, ok bool) {
 			return v, p.at, true, true
 		}
 	}
+	if p.gaveUp {
+		return value{}, -1, false, false
+	}
 	return value{}, p.at, p.at >= len(text), false
 }
 
 type jsonParser struct {
-	text []byte
-	at   int
+	text   []byte
+	at     int
+	values int
+	gaveUp bool
 }
 
 func (p *jsonParser) peek() byte {
@@ -66,7 +76,8 @@ func (p *jsonParser) space() {
 }
 
 func (p *jsonParser) value(depth int) (value, bool) {
-	if depth > maxDepth {
+	if p.values++; depth > maxDepth || p.values > maxValues {
+		p.gaveUp = true
 		return value{}, false
 	}
 	switch c := p.peek(); {

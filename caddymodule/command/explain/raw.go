@@ -85,6 +85,9 @@ var (
 // requestLine takes the first line. Where it is a header already, as in what
 // browsers and dashboards show, the method is taken to be POST.
 func (r *Request) requestLine(l *lines, line string) error {
+	if len(line) > maxHeader {
+		return l.errorf("is longer than 64 KiB, which no request line is")
+	}
 	if strings.HasPrefix(line, ":") { // HTTP/2 pseudo-headers, as tools write them
 		for strings.HasPrefix(line, ":") {
 			name, value, _ := strings.Cut(line[1:], ":")

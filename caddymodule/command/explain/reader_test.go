@@ -66,6 +66,7 @@ func TestReadRawRefuses(t *testing.T) {
 		"http2":               {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2"},
 		"binary":              {"\x00\x01\x02", "NUL"},
 		"prose":               {"Dear all,\nplease look", "line 1 is neither"},
+		"long request line":   {"POST /" + strings.Repeat("a", 70000), "line 1 is longer"},
 		"no colon":            {"POST / HTTP/1.1\nA: b\nnonsense\n\n", "line 3 has no colon"},
 		"no name":             {"POST / HTTP/1.1\n: b\n\n", "line 2 has no name"},
 		"bad name":            {"POST / HTTP/1.1\nA b: c\n\n", "line 2 has a header name"},

@@ -6,6 +6,11 @@ import (
 	"strings"
 )
 
+// maxWords is more than any command has that curl is run with.
+const maxWords = 10_000
+
+var errManyWords = fmt.Errorf("has one word too many: at most %d are read", maxWords)
+
 // word is one word of a command line, and the line it begins on.
 type word struct {
 	text string
@@ -40,6 +45,9 @@ func shellWords(text string) ([]word, *string, error) {
 
 func (s *shell) run() error {
 	for s.at < len(s.text) {
+		if len(s.words) > maxWords {
+			return errManyWords
+		}
 		c := s.text[s.at]
 		switch {
 		case c == '\\':
