@@ -35,6 +35,7 @@ func meaningOf(r *result) string {
 
 // statusMeanings are the statuses that tell more than their class does.
 var statusMeanings = map[int]string{
+	http.StatusSwitchingProtocols: "it switched to another protocol, which Twenty never asks for, so its delivery would be lost",
 	http.StatusUnauthorized: "refused: the receiver does not take the signature or the timestamp; " +
 		"most often the secrets differ, or the clocks",
 	http.StatusForbidden: "refused: the receiver, or something in front of it, does not want deliveries of this sender, workspace, webhook or target; " +

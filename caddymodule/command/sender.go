@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -63,6 +64,8 @@ func newClient(timeout time.Duration, insecure bool, concurrency int) *http.Clie
 			TLSClientConfig:     &tls.Config{InsecureSkipVerify: insecure}, //nolint:gosec // asked for
 			MaxIdleConnsPerHost: concurrency,
 			IdleConnTimeout:     4 * time.Second, // before Node closes its end, at 5 s
+
+			MaxResponseHeaderBytes: 16 << 10, // as Node, which gives up on more
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -146,7 +149,10 @@ func (s *sender) deliver(ctx context.Context) *result {
 	began := time.Now()
 	request.Header = twentysHeader(s.key, s.timestamp(), body)
 	response, err := s.client.Do(request)
-	if err == nil {
+	if err == nil && response.StatusCode < 100 {
+		_ = response.Body.Close()
+		err = fmt.Errorf("its answer has the status %d, which is none", response.StatusCode)
+	} else if err == nil {
 		r.status, r.header = response.StatusCode, response.Header
 		r.answer, err = readAnswer(response)
 		_ = response.Body.Close()
@@ -193,6 +199,9 @@ func twentysHeader(key *signature.Key, t signature.Timestamp, body []byte) http.
 
 // readAnswer reads the answer's body to its end, and returns how it begins.
 func readAnswer(response *http.Response) ([]byte, error) {
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return nil, nil // what follows is the connection itself, and no timeout ends it
+	}
 	var shown bytes.Buffer
 	if _, err := io.CopyN(&shown, response.Body, shownAnswer); err != nil && err != io.EOF {
 		return shown.Bytes(), err
