@@ -54,7 +54,7 @@ func exit(cmd *cobra.Command, err error) error {
 		code = exitWrongUse
 	}
 	if text := err.Error(); text != "" && !errors.Is(err, errNo) {
-		cmd.PrintErrln("Error:", text)
+		cmd.PrintErrln("Error:", printableLines(text))
 		if code == exitWrongUse {
 			cmd.PrintErrf("Run '%s --help' for usage.\n", cmd.CommandPath())
 		}

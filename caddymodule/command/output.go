@@ -111,6 +111,15 @@ func printable(text string) string {
 	}, text)
 }
 
+// printableLines is [printable] for text of several lines.
+func printableLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // jsonOf returns a value as one line of JSON.
 func jsonOf(value any) ([]byte, error) {
 	var b bytes.Buffer

@@ -2,9 +2,12 @@ package command
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 )
 
 func TestMayColour(t *testing.T) {
@@ -65,6 +68,18 @@ func TestPrintable(t *testing.T) {
 		if got := printable(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
+	}
+}
+
+// What a receiver wrote can stand in an error, such as the names in its
+// certificate.
+func TestErrorsArePrintable(t *testing.T) {
+	cmd := &cobra.Command{Use: "test"}
+	var shown bytes.Buffer
+	cmd.SetErr(&shown)
+	_ = exit(cmd, errors.New("valid for evil\x1b]0;x\x07.example\nand more"))
+	if want := "Error: valid for evil·]0;x·.example\nand more\n"; shown.String() != want {
+		t.Errorf("it shows %q, want %q", shown.String(), want)
 	}
 }
 
