@@ -60,19 +60,24 @@ func TestSendAsksForTheSecret(t *testing.T) {
 	}
 }
 
-// Ctrl-C at the question gives the terminal back as it was.
+// Ctrl-C and Ctrl-\ at the question give the terminal back as it was.
 func TestSendInterruptedAtTheQuestion(t *testing.T) {
 	t.Parallel()
-	terminal := harness.StartTerminal(t, nil, "twenty-webhook", "send", "http://127.0.0.1:1/")
-	terminal.Wait("Secret of the webhook")
-	harness.Eventually(t, "without an echo", func() bool { return !terminal.Echoes() })
-	terminal.Type("\x03")
-	code, shown := terminal.End()
-	if code != 1 || !strings.Contains(shown, "interrupted") {
-		t.Errorf("exit code %d: %q", code, shown)
-	}
-	if !terminal.Echoes() {
-		t.Error("the terminal was left without its echo")
+	for name, key := range map[string]string{"Ctrl-C": "\x03", "Ctrl-\\": "\x1c"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			terminal := harness.StartTerminal(t, nil, "twenty-webhook", "send", "http://127.0.0.1:1/")
+			terminal.Wait("Secret of the webhook")
+			harness.Eventually(t, "without an echo", func() bool { return !terminal.Echoes() })
+			terminal.Type(key)
+			code, shown := terminal.End()
+			if code != 1 || !strings.Contains(shown, "interrupted") {
+				t.Errorf("exit code %d: %q", code, shown)
+			}
+			if !terminal.Echoes() {
+				t.Error("the terminal was left without its echo")
+			}
+		})
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -103,9 +104,9 @@ func askSecret() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A process that is interrupted would leave the terminal without its echo.
+	// A process that is ended would leave the terminal without its echo.
 	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, os.Interrupt)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	defer signal.Stop(interrupted)
 
 	type answer struct {
