@@ -144,7 +144,7 @@ func (d *delivery) head(target Target) []byte {
 	return b.Bytes()
 }
 
-// read reads an answer, bounded, to its end.
+// read reads an answer to its end, or as much of it as is enough.
 func read(conn net.Conn, method string) outcome {
 	limited := &io.LimitedReader{R: conn, N: maxAnswerHead}
 	reader := bufio.NewReader(limited)
@@ -158,7 +158,7 @@ func read(conn net.Conn, method string) outcome {
 		}
 		limited.N = maxAnswerBody
 		_, err = io.Copy(io.Discard, response.Body)
-		if err != nil && response.StatusCode < 300 {
+		if err != nil && response.StatusCode < 300 && limited.N > 0 {
 			// Twenty waits for the whole of the answer, so this one failed.
 			return failed(err)
 		}

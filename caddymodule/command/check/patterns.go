@@ -174,6 +174,13 @@ var patterns = []pattern{
 		mend:     "Refuse a request that has one of the signed headers more than once.",
 	},
 	{
+		bug:      "compares_a_part",
+		when:     func(r results) bool { return r.took("signature_one_digit") },
+		explains: []string{"signature_one_digit", "signature_short"},
+		text:     "It compares a part of the signature only.",
+		mend:     "Compare all 32 bytes, in constant time.",
+	},
+	{
 		bug: "lenient_signature",
 		when: func(r results) bool {
 			return r.took("signature_prefix", "signature_base64", "signature_short", "signature_long")

@@ -19,9 +19,12 @@ var signatureProbes = []probe{
 	{"tampered_timestamp", "the timestamp changed by 1 ms", refuse,
 		"Where the timestamp is not signed along, an old delivery is made fresh at will.",
 		altered(func(d *delivery) { d.set(timestampHeader, plusOne(d.timestamp())) })},
-	{"body_extended", "bytes added to the body", refuse,
+	{"body_extended", "bytes, and a line break, added to the body", refuse,
 		"The signature must cover the body to its end.",
-		altered(func(d *delivery) { d.body = append(d.body, "garbage"...) })},
+		altered(
+			func(d *delivery) { d.body = append(d.body, "garbage"...) },
+			func(d *delivery) { d.body = append(d.body, '\n') },
+		)},
 	{"body_truncated", "the body's last bytes missing", refuse,
 		"The signature must cover the body to its end.",
 		altered(func(d *delivery) { d.body = d.body[:len(d.body)-1] })},
@@ -72,6 +75,9 @@ var signatureProbes = []probe{
 			func(d *delivery) { d.set(signatureHeader, d.signature()[:32]) },
 			func(d *delivery) { d.set(signatureHeader, d.signature()[:2]) },
 		)},
+	{"signature_one_digit", "one digit wrong: the last, the first, the middle", refuse,
+		"Whoever compares less than all of it leaves less to guess.",
+		altered(digitChanged(63), digitChanged(0), digitChanged(32))},
 	{"signature_long", "more after the signature's 64 digits", refuse, formWhy,
 		altered(
 			func(d *delivery) { d.set(signatureHeader, d.signature()+"00") },
@@ -82,6 +88,13 @@ var signatureProbes = []probe{
 // keyed signs as Twenty does, with another key.
 func keyed(key string) func(*session, string, string) string {
 	return func(_ *session, timestamp, body string) string { return mac(key, timestamp, ":", body) }
+}
+
+func digitChanged(at int) func(*delivery) {
+	return func(d *delivery) {
+		made := d.signature()
+		d.set(signatureHeader, made[:at]+wrong(made[at:]))
+	}
 }
 
 func plusOne(digits string) string {
