@@ -32,7 +32,7 @@ func TestCheckOfTheGate(t *testing.T) {
 				"SECRET="+secret, "OTHER="+tenantSecret)
 			checkPasses(t, runCheck(t, "http://"+gate.Address()+"/hook", secret, "--json"))
 			// What the gate let through is what a correct receiver takes, and no more.
-			want := 33
+			want := 34
 			if c.name == "with dedupe" {
 				want-- // the same body again
 			}

@@ -24,6 +24,7 @@ type variant struct {
 	stamp     func(string) string      // how it reads the timestamp's
 	compared  int                      // so many digits, of 64
 	limit     int64
+	early     bool // it remembers before it verifies
 	narrow    bool // a body again is a replay, whatever its signature
 	crashesOn string
 }
@@ -53,11 +54,22 @@ func (v variant) handler() http.Handler {
 				return 401
 			}
 			made := v.read(signatures[0])
+			if v.early {
+				mu.Lock()
+				defer mu.Unlock()
+				if seen[made] {
+					return 409
+				}
+				seen[made] = true
+			}
 			right := hex.EncodeToString(rawMAC(v.key, v.signed(timestamps[0], string(body))))
 			if len(made) != len(right) || made[:v.compared] != right[:v.compared] {
 				return 401
 			}
-			if v.narrow {
+			switch {
+			case v.early:
+				return 200
+			case v.narrow:
 				made = string(body)
 			}
 			mu.Lock()
@@ -76,7 +88,7 @@ func TestFindings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	genuine := []string{"genuine", "utf8_body", "json_as_javascript", "json_to_the_byte", "large_body", "aged_30s", "ahead_30s", "twenty_at_once"}
+	genuine := []string{"genuine", "utf8_body", "json_as_javascript", "json_to_the_byte", "large_body", "aged_30s", "ahead_30s", "genuine_after_forgery", "twenty_at_once"}
 	for _, c := range []struct {
 		bug    string // none where no known one fits
 		change func(*variant)
@@ -135,6 +147,7 @@ func TestFindings(t *testing.T) {
 		{"", func(v *variant) {
 			v.signed = func(timestamp, body string) string { return timestamp + ":" + strings.TrimSpace(body) }
 		}, []string{"body_extended"}},
+		{"remembers_forgeries", func(v *variant) { v.early = true }, []string{"genuine_after_forgery"}},
 		{"body_limit", func(v *variant) { v.limit = 100 << 10 }, []string{"large_body"}},
 		{"crash", func(v *variant) { v.crashesOn = "." }, []string{"decimals", "exponent"}},
 		{"", func(v *variant) { v.limit = 64 << 20 }, []string{"oversized"}},

@@ -39,6 +39,17 @@ var genuineProbes = []probe{
 			}
 			return s.each(s.signed(millis(s.now().Add(time.Second)), first.body))
 		}},
+	{"genuine_after_forgery", "a delivery, after a forgery with its signature", accept,
+		"What remembers a signature before it has verified it lets forgeries fill its memory, and refuses the genuine one.",
+		func(s *session) []outcome {
+			one := s.genuine()
+			forgery := one.clone()
+			forgery.body = tampered(forgery.body)
+			if o := s.send(forgery); o.trouble != answered {
+				return []outcome{o}
+			}
+			return s.each(one)
+		}},
 	{"twenty_at_once", "20 deliveries at the same time", accept,
 		"Twenty posts up to 20 at once, and each just once.",
 		func(s *session) []outcome {

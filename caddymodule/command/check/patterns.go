@@ -76,7 +76,7 @@ var patterns = []pattern{
 		when: func(r results) bool {
 			return r.took("reserialised") || !r.failed("genuine") && r.failed("json_to_the_byte")
 		},
-		explains: []string{everyGenuine, "json_*", "utf8_body", "reserialised"},
+		explains: []string{everyGenuine, "json_*", "utf8_body", "body_extended", "reserialised"},
 		text:     "It parses the body and writes it anew before it verifies it.",
 		mend:     "Verify the bytes as they came, and parse them afterwards.",
 	},
@@ -130,6 +130,13 @@ var patterns = []pattern{
 		explains: []string{"aged_30s", "ahead_30s"},
 		text:     "Its window is narrow, or its clock is off: 30 s are too much for it.",
 		mend:     "Take what is up to 5 minutes older or newer than the clock, and look after NTP.",
+	},
+	{
+		bug:      "remembers_forgeries",
+		when:     func(r results) bool { return !r.failed("genuine") && r.failed("genuine_after_forgery") },
+		explains: []string{"genuine_after_forgery"},
+		text:     "It remembers signatures before it has verified them.",
+		mend:     "Verify first: only what is genuine and fresh may enter the memory of replays.",
 	},
 	{
 		bug:      "no_replay_guard",

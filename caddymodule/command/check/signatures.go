@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -15,7 +16,7 @@ const (
 var signatureProbes = []probe{
 	{"tampered_body", "one letter of the body changed", refuse,
 		"So anybody who saw one delivery could write another.",
-		altered(func(d *delivery) { d.body = []byte(strings.Replace(string(d.body), "Sample", "Simple", 1)) })},
+		altered(func(d *delivery) { d.body = tampered(d.body) })},
 	{"tampered_timestamp", "the timestamp changed by 1 ms", refuse,
 		"Where the timestamp is not signed along, an old delivery is made fresh at will.",
 		altered(func(d *delivery) { d.set(timestampHeader, plusOne(d.timestamp())) })},
@@ -89,6 +90,8 @@ var signatureProbes = []probe{
 func keyed(key string) func(*session, string, string) string {
 	return func(_ *session, timestamp, body string) string { return mac(key, timestamp, ":", body) }
 }
+
+func tampered(body []byte) []byte { return bytes.Replace(body, []byte("Sample"), []byte("Simple"), 1) }
 
 func digitChanged(at int) func(*delivery) {
 	return func(d *delivery) {
