@@ -93,6 +93,8 @@ func (b *bench) adapt(address string, change func(map[string]any)) ([]byte, erro
 			delete(servers, name) // the stand-in for an upstream
 		}
 	}
+	// On a slow machine 512 bodies of 1 MB at once take longer than Twenty waits.
+	bodyTimeout("1m")(config)
 	if change != nil {
 		change(config)
 	}
@@ -122,25 +124,32 @@ func withoutGate(config map[string]any) {
 // withSecrets gives the gate n secrets, the given one among them at the place.
 func withSecrets(n, place int) func(map[string]any) {
 	return func(config map[string]any) {
-		eachHandlers(config, func(handlers []any) []any {
-			for _, h := range handlers {
-				gate := h.(map[string]any)
-				if gate["handler"] != "twenty_webhook" {
-					continue
-				}
-				var all []any
-				for i := range n {
-					value := fmt.Sprintf("another-secret-that-is-long-enough-%d", i)
-					if i == place {
-						value = secret
-					}
-					all = append(all, map[string]any{"value": value})
-				}
-				gate["secrets"] = all
+		var all []any
+		for i := range n {
+			value := fmt.Sprintf("another-secret-that-is-long-enough-%d", i)
+			if i == place {
+				value = secret
 			}
-			return handlers
-		})
+			all = append(all, map[string]any{"value": value})
+		}
+		setOption(config, "secrets", all)
 	}
+}
+
+func bodyTimeout(duration string) func(map[string]any) {
+	return func(config map[string]any) { setOption(config, "body_timeout", duration) }
+}
+
+// setOption sets an option of the gate.
+func setOption(config map[string]any, option string, value any) {
+	eachHandlers(config, func(handlers []any) []any {
+		for _, h := range handlers {
+			if gate := h.(map[string]any); gate["handler"] == "twenty_webhook" {
+				gate[option] = value
+			}
+		}
+		return handlers
+	})
 }
 
 // eachHandlers puts what change makes of them in the place of every list of

@@ -32,7 +32,7 @@ func measure(s *subject, requests []request, connections int, status uint16) (me
 		vegeta.Workers(uint64(connections)), vegeta.MaxWorkers(uint64(connections)),
 		vegeta.Connections(connections), vegeta.MaxConnections(connections),
 		vegeta.KeepAlive(true), vegeta.HTTP2(false),
-		vegeta.Redirects(vegeta.NoFollow), vegeta.Timeout(20*time.Second))
+		vegeta.Redirects(vegeta.NoFollow), vegeta.Timeout(2*time.Minute))
 	defer attacker.Stop()
 
 	before, err := s.usage()

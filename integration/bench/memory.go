@@ -21,7 +21,7 @@ func memory(b *bench) error {
 		{"64 bodies of 10 MiB at once", largeAtOnce},
 		{fmt.Sprintf("after %d deliveries", b.manyDeliveries()), many},
 	} {
-		s, err := b.startCaddy("gate", nil)
+		s, err := b.startCaddy("gate", bodyTimeout("5s"))
 		if err != nil {
 			return err
 		}
