@@ -24,10 +24,9 @@ if ask -o /dev/null "$inspector/" 2>/dev/null; then
 	exit 1
 fi
 
-show_secret='(the one you gave)'
 if [ -z "${TWENTY_WEBHOOK_SECRET:-}${TWENTY_WEBHOOK_SECRET_FILE:-}" ]; then
 	TWENTY_WEBHOOK_SECRET=$(od -An -vtx1 -N32 /dev/urandom | tr -d ' \n')
-	show_secret=$TWENTY_WEBHOOK_SECRET
+	show_secret="  export TWENTY_WEBHOOK_SECRET=$TWENTY_WEBHOOK_SECRET"
 fi
 TWENTY_WEBHOOK_SECRET=${TWENTY_WEBHOOK_SECRET:-$(cat "$TWENTY_WEBHOOK_SECRET_FILE")}
 export TWENTY_WEBHOOK_SECRET
@@ -60,11 +59,12 @@ cat <<END
   a forged one           $forged   the receiver got nothing; the log above says why
 
   what the gate saw      $inspector   open it in a browser
+  metrics                http://$ADMIN_ADDRESS/metrics
 
 The gate listens on $url and goes on serving; Ctrl-C ends it.
 Send one of your own, from another terminal:
 
-  export TWENTY_WEBHOOK_SECRET=$show_secret
+${show_secret:-  # with the TWENTY_WEBHOOK_SECRET, or the file, that you gave}
   $binary twenty-webhook send $url/
 
 END
