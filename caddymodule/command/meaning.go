@@ -69,11 +69,12 @@ func (r *result) wantsTLS() bool {
 }
 
 // verdictsOf returns the verdicts with which the gate gives this answer, the last
-// check first: what `send` sends passes the earlier ones most easily.
+// check first: what `send` sends passes the earlier ones most easily. It posts, so
+// a 405 is never the gate's.
 func verdictsOf(r *result) []verdict.Verdict {
 	var found []verdict.Verdict
 	for _, v := range verdict.All() {
-		if v.Status() == r.status && r.status >= 300 && !r.wantsTLS() {
+		if v.Status() == r.status && r.status >= 300 && v != verdict.MethodNotAllowed && !r.wantsTLS() {
 			found = append(found, v)
 		}
 	}

@@ -49,7 +49,7 @@ func failureOf(err error) failure {
 	case errors.As(err, &alert), strings.Contains(err.Error(), "remote error: tls:"):
 		return failure{"TLS", "it ended the TLS handshake (" + printable(innermost(err)) + "): it has no certificate for this name, most often"}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return failure{"no answer in time", "no answer in time; Twenty gives up after 5 s and never tries again, so answer first and work afterwards"}
+		return failure{"no answer in time", "no answer in time; Twenty gives up after 5 s and never tries again, so answer first and work afterwards; a gate in front may be holding it for an app that is down"}
 	case isErrno(err, syscall.ECONNREFUSED, 10061):
 		return failure{"connection refused", "nothing listens there: look whether the receiver runs, and on this port"}
 	case isErrno(err, syscall.EHOSTUNREACH, 10065), isErrno(err, syscall.ENETUNREACH, 10051):
