@@ -20,7 +20,7 @@ type pattern struct {
 	bug      string
 	when     func(results) bool
 	explains []string
-	// outcome, in the place of the two, tells the rows by what came of them.
+	// outcome, in the place of explains, tells the rows by what came of them.
 	outcome func(outcome) bool
 	text    string
 	mend    string
@@ -45,6 +45,16 @@ func (r results) failed(names ...string) bool {
 	for _, name := range names {
 		row, found := r[name]
 		if found && !row.OK && !row.Untried() {
+			return true
+		}
+	}
+	return false
+}
+
+// brokeOnForgery says whether a delivery that is to be refused broke something.
+func (r results) brokeOnForgery() bool {
+	for _, row := range r {
+		if row.Want == refuse && slices.ContainsFunc(row.outcomes, outcome.broke) {
 			return true
 		}
 	}

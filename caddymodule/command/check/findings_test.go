@@ -27,6 +27,7 @@ type variant struct {
 	early     bool // it remembers before it verifies
 	narrow    bool // a body again is a replay, whatever its signature
 	crashesOn string
+	down      bool // what works on verified deliveries is
 }
 
 func (v variant) handler() http.Handler {
@@ -67,6 +68,8 @@ func (v variant) handler() http.Handler {
 				return 401
 			}
 			switch {
+			case v.down:
+				return 502
 			case v.early:
 				return 200
 			case v.narrow:
@@ -150,6 +153,7 @@ func TestFindings(t *testing.T) {
 		{"remembers_forgeries", func(v *variant) { v.early = true }, []string{"genuine_after_forgery"}},
 		{"body_limit", func(v *variant) { v.limit = 100 << 10 }, []string{"large_body"}},
 		{"crash", func(v *variant) { v.crashesOn = "." }, []string{"decimals", "exponent"}},
+		{"app_fails", func(v *variant) { v.down = true }, append(genuine, "replay_at_once")},
 		{"", func(v *variant) { v.limit = 64 << 20 }, []string{"oversized"}},
 		{"", func(v *variant) { v.narrow = true }, []string{"same_body_again"}},
 	} {

@@ -9,6 +9,11 @@ import (
 func (o outcome) accepted() bool { return o.status >= 200 && o.status < 300 }
 func (o outcome) refused() bool  { return o.status >= 400 && o.status < 500 }
 
+// broke says that the receiver failed where it should have decided.
+func (o outcome) broke() bool {
+	return o.status >= 500 || o.trouble == dropped || o.trouble == garbled
+}
+
 func (r *Row) judge(timeout time.Duration) {
 	accepted, refused := r.count(outcome.accepted), r.count(outcome.refused)
 	switch all := len(r.outcomes); r.Want {

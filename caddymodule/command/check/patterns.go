@@ -210,12 +210,18 @@ var patterns = []pattern{
 		mend:    "Answer everything, refusals too; do slow work after the answer.",
 	},
 	{
-		bug: "crash",
-		outcome: func(o outcome) bool {
-			return o.status >= 500 || o.trouble == dropped || o.trouble == garbled
-		},
-		text: "It answers 5xx, or hangs up, where it should decide: something in it breaks, and strangers can make it.",
-		mend: "Look into its log for the rows above, and refuse with a 4xx.",
+		bug:     "app_fails",
+		when:    func(r results) bool { return !r.brokeOnForgery() },
+		outcome: outcome.broke,
+		text:    "It answers 5xx, or hangs up, on genuine deliveries alone: what works on them, behind the check, is down or breaks.",
+		mend:    "Look whether the app runs, and into its log; behind twentygate, into the gate's.",
+	},
+	{
+		bug:     "crash",
+		when:    results.brokeOnForgery,
+		outcome: outcome.broke,
+		text:    "It answers 5xx, or hangs up, where it should decide: something in it breaks, and strangers can make it.",
+		mend:    "Look into its log for the rows above, and refuse with a 4xx.",
 	},
 	{
 		bug:      "genuine_refused",
