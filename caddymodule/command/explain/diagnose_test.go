@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,31 @@ func TestOnlyTheGenuineIsVerified(t *testing.T) {
 			t.Fatalf("with another secret it is %s", got.Verdict)
 		}
 	})
+}
+
+// A body that was indented in the capture has the Content-Length of before: the
+// capture is whole, and copying it again would not help.
+func TestIndentedBehindItsLength(t *testing.T) {
+	const signed, shown = `{"a":"one","b":[2,3]}`, "{\n  \"a\": \"one\",\n  \"b\": [2, 3]\n}"
+	for _, c := range []struct {
+		name string
+		text string
+		want Cause
+	}{
+		{"indented", shown, ReserializedBody},
+		{"cut as well", shown[:len(shown)-2], TruncatedBody},
+		{"nothing behind", shown[:len(signed)], TruncatedBody},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := sign(t, []byte("secret"), 1_700_000_000_000, []byte(signed))
+			r.Header.Set("Content-Length", strconv.Itoa(len(signed)))
+			r.frame([]byte(c.text))
+			got := Diagnose(r, Options{Secrets: [][]byte{[]byte("secret")}})
+			if got.Verdict != verdict.BadSignature || got.Cause != c.want {
+				t.Errorf("%s, %s: %s", got.Verdict, got.Cause, got.Hint)
+			}
+		})
+	}
 }
 
 // Nothing that is said helps to forge a delivery.

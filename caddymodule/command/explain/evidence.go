@@ -19,6 +19,9 @@ func (d *diagnosis) evidence() (Cause, string) {
 		return TruncatedBody, "There is no body, and Twenty never posts an empty one. Many tools (curl -v is one) show no body of a request: save it to a file, and give --body FILE with --header."
 	}
 	v, stopped, ended, ok := parseJSON(bytes.TrimPrefix(body, []byte(byteOrderMark)))
+	if !ok && ended && len(d.Behind) > 0 && isJSON(slices.Concat(body, d.Behind)) {
+		return ReserializedBody, fmt.Sprintf("Content-Length says %s, and the JSON goes on after them: it was written anew, indented perhaps, after they were counted, by the tool that made the capture or by a proxy. Take the body as it came, byte for byte.", plural(int64(len(body)), "byte"))
+	}
 	if !ok && ended {
 		return TruncatedBody, fmt.Sprintf("The body ends in the middle of its JSON, after %s: a part is missing. Copy the capture whole; or look for what cuts bodies at a size, such as a proxy's or a logger's limit.", plural(int64(len(body)), "byte"))
 	}
@@ -49,6 +52,11 @@ func (d *diagnosis) evidence() (Cause, string) {
 		return WrongSecretOrBody, hint + compareSecret + " If it is the same, something in front changes the body; otherwise it is a forgery."
 	}
 	return WrongSecretOrBody, hint + "The body does not look as Twenty sent it: " + strings.Join(signs, "; ") + ". Capture the raw body, before anything parses it, and if that does not help, compare the secret."
+}
+
+func isJSON(text []byte) bool {
+	_, _, _, ok := parseJSON(text)
+	return ok
 }
 
 // hasBlanks reports whether there are blanks outside of strings.

@@ -16,7 +16,8 @@ func (d *diagnosis) explain(v verdict.Verdict) (Cause, string) {
 	switch v {
 	case verdict.Verified:
 		return "", "The delivery is genuine: the secret" + d.whichSecret() + " made this signature over exactly these bytes. " +
-			"A receiver that refused it is mistaken itself: it must check the raw body, before it is parsed, and read the timestamp as milliseconds."
+			"A receiver that refused it is mistaken itself: it must check the raw body, before it is parsed, and read the timestamp as milliseconds. " +
+			"Where it answered 403 or 409, look at its pins (workspace, webhook, target), and for a replay: neither is judged here."
 	case verdict.MethodNotAllowed:
 		return Method, d.methodHint() + d.signatureToo()
 	case verdict.Unsigned, verdict.MissingSignature, verdict.MissingTimestamp:
