@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -80,8 +81,10 @@ func (h *Handler) outcomeHint(o outcome) string {
 		return fmt.Sprintf("the upstream answered %d, which counts as taken: check that it expects deliveries at this path", o.status)
 	case o.status == http.StatusGatewayTimeout && o.err != nil:
 		return fmt.Sprintf("the upstream gave no answer in time (deliver_timeout is %v)", time.Duration(h.DeliverTimeout)) + lost
+	case errors.Is(o.err, errUnhandled):
+		return errUnhandled.Error() + lost
 	case o.err != nil:
-		return "the upstream could not be reached, or broke off: see the error" + lost
+		return "the upstream could not be reached, or broke off: look whether it runs; the log has the error" + lost
 	}
 	return fmt.Sprintf("the upstream answered %d: see its own log", o.status) + lost
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,8 +117,13 @@ func TestNobodyBehindTheGate(t *testing.T) {
 	if !errors.As(err, &refused) || refused.StatusCode != http.StatusBadGateway {
 		t.Errorf("the error is %v", err)
 	}
-	if logs.FilterMessage("verified, but the upstream did not take it").Len() != 1 {
-		t.Errorf("logged %v", logs.All())
+	lines := logs.FilterMessage("verified, but the upstream did not take it").All()
+	if len(lines) != 1 {
+		t.Fatalf("logged %v", logs.All())
+	}
+	// The inspector shows the hint and not the error.
+	if hint, _ := lines[0].ContextMap()["hint"].(string); !strings.Contains(hint, "put reverse_proxy") {
+		t.Errorf("the hint is %q", hint)
 	}
 }
 

@@ -71,7 +71,7 @@ func notices(gate history.Snapshot, now time.Time) []history.Notice {
 		all = append(all, history.Notice{Level: level, Text: fmt.Sprintf(format, args...)})
 	}
 	if gate.NotTaken > 0 {
-		say(history.LevelTrouble, "%s of the last hour %s let through, but your app did not take %s: see the rows below.",
+		say(history.LevelTrouble, "%s of the last hour %s let through, but your app did not take %s: look whether it runs, and at its log; the rows below have its answers.",
 			deliveries(gate.NotTaken), pick(gate.NotTaken, "was", "were"), pick(gate.NotTaken, "it", "them"))
 	}
 	if gate.Rejected > 0 {
