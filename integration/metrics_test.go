@@ -14,6 +14,7 @@ import (
 // metricNames are all of ours, with the labels of each.
 var metricNames = map[string][]string{
 	"deliveries_total":                {"gate", "secret", "verdict"},
+	"outcomes_total":                  {"gate", "outcome"},
 	"delivery_age_seconds":            {"gate"},
 	"verification_seconds":            {"gate"},
 	"body_bytes":                      {"gate"},

@@ -20,6 +20,9 @@ var metrics = collector{
 	deliveries: describe("deliveries_total",
 		"Deliveries by what the gate found of them, and by the secret that verified them. A gate that only monitors counts what it would have done.",
 		"gate", "verdict", "secret"),
+	outcomes: describe("outcomes_total",
+		"What became of verified deliveries: taken by the next handler, rejected by it (4xx), or not taken, so lost unless somebody tries again.",
+		"gate", "outcome"),
 	buffered: describe("buffered_bytes",
 		"Memory that the bodies in flight hold.", "gate"),
 	maxBuffered: describe("max_buffered_bytes",
@@ -41,8 +44,8 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 type collector struct {
-	deliveries, buffered, maxBuffered, lastVerified, secretExpiry *prometheus.Desc
-	replayEntries, replayCapacity, replayDegraded                 *prometheus.Desc
+	deliveries, outcomes, buffered, maxBuffered, lastVerified, secretExpiry *prometheus.Desc
+	replayEntries, replayCapacity, replayDegraded                           *prometheus.Desc
 }
 
 // Each gate has histograms of its own, since what a vector of them would hold of a
@@ -73,7 +76,8 @@ func histogram(name, help string, buckets ...float64) prometheus.HistogramOpts {
 // Describe implements [prometheus.Collector].
 func (c collector) Describe(descriptions chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.deliveries, c.buffered, c.maxBuffered, c.lastVerified, c.secretExpiry, c.replayEntries, c.replayCapacity, c.replayDegraded,
+		c.deliveries, c.outcomes, c.buffered, c.maxBuffered, c.lastVerified, c.secretExpiry,
+		c.replayEntries, c.replayCapacity, c.replayDegraded,
 	} {
 		descriptions <- d
 	}
@@ -117,6 +121,9 @@ func (c collector) collectGate(state *shared, out chan<- prometheus.Metric) {
 	c.collectDeliveries(s.gate, "", s.unverified, beforeSignature, out)
 	for label, t := range now.secrets {
 		c.collectDeliveries(s.gate, label, t, afterSignature, out)
+	}
+	for i, outcome := range outcomeNames {
+		out <- prometheus.MustNewConstMetric(c.outcomes, prometheus.CounterValue, float64(s.outcomes[i].Load()), s.gate, outcome)
 	}
 	for label, until := range now.expiry {
 		out <- gauge(c.secretExpiry, seconds(until.UnixMilli()), s.gate, label)

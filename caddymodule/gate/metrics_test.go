@@ -20,6 +20,8 @@ func TestMetricsOfOneDelivery(t *testing.T) {
 	h, end := provisioned(t, ctx, &Handler{Name: gate, clock: clock.now})
 	defer end()
 	wantSeries(t, scrape(t, ctx.GetMetricsRegistry()), map[string]float64{
+		`outcomes_total{gate="measured",outcome="not_taken"}`: 0,
+
 		`last_verified_timestamp_seconds{gate="measured"}`: 0,
 		`delivery_age_seconds_count{gate="measured"}`:      0,
 		`buffered_bytes{gate="measured"}`:                  0,
@@ -47,6 +49,8 @@ func TestMetricsOfOneDelivery(t *testing.T) {
 	size := float64(len(testPayload))
 	wantSeries(t, scrape(t, ctx.GetMetricsRegistry()), map[string]float64{
 		deliveries(gate, "verified", "main"):                    1,
+		`outcomes_total{gate="measured",outcome="not_taken"}`:   1,
+		`outcomes_total{gate="measured",outcome="taken"}`:       0,
 		`last_verified_timestamp_seconds{gate="measured"}`:      float64(arrived.UnixMilli()) / 1000,
 		`delivery_age_seconds_sum{gate="measured"}`:             1.5,
 		`delivery_age_seconds_bucket{gate="measured",le="1"}`:   0,
@@ -56,6 +60,30 @@ func TestMetricsOfOneDelivery(t *testing.T) {
 		`body_bytes_count{gate="measured"}`:                     1,
 		`body_bytes_sum{gate="measured"}`:                       size,
 	})
+}
+
+// TestOutcomesAreCounted: which answers leave a delivery lost is the claim's to say.
+func TestOutcomesAreCounted(t *testing.T) {
+	for _, tc := range []struct {
+		status  int
+		outcome string
+	}{{200, "taken"}, {204, "taken"}, {302, "taken"}, {404, "rejected"}, {410, "rejected"}, {408, "not_taken"}, {425, "not_taken"}, {429, "not_taken"}, {500, "not_taken"}, {503, "not_taken"}} {
+		h, end := provisioned(t, newCaddyContext(t), &Handler{Name: "outcomes", clock: newTestClock().now})
+		next := &upstream{answer: func(w http.ResponseWriter, _ *http.Request) error {
+			w.WriteHeader(tc.status)
+			return nil
+		}}
+		if _, _, err := pass(h, newDelivery([]byte(testPayload), testNow), next); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]float64{}
+		for _, outcome := range outcomeNames {
+			want[fmt.Sprintf(`outcomes_total{gate="outcomes",outcome=%q}`, outcome)] = 0
+		}
+		want[fmt.Sprintf(`outcomes_total{gate="outcomes",outcome=%q}`, tc.outcome)] = 1
+		wantSeries(t, scrapeAny(t), want)
+		end()
+	}
 }
 
 // TestVerificationTime: a body that drips in is part of what the gate took.

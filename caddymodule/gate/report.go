@@ -16,5 +16,6 @@ func (h *Handler) report(d *delivery, result *outcome) {
 		h.logRefusal(d)
 		return
 	}
+	h.measureOutcome(*result)
 	h.logDelivered(d, *result)
 }

@@ -25,6 +25,7 @@ func newTally() tally {
 type series struct {
 	gate         string
 	unverified   tally
+	outcomes     [len(outcomeNames)]atomic.Uint64
 	lastVerified atomic.Int64 // in milliseconds since the epoch; 0 for never
 
 	age, verification, body *prometheus.HistogramVec
@@ -143,6 +144,27 @@ func (h *Handler) measure(d *delivery) {
 	if d.found.verdict == verdict.Verified {
 		s.lastVerified.Store(now.UnixMilli())
 	}
+}
+
+// outcomeNames are what can become of a verified delivery.
+var outcomeNames = [...]string{outcomeTaken: "taken", outcomeRejected: "rejected", outcomeNotTaken: "not_taken"}
+
+const (
+	outcomeTaken = iota
+	outcomeRejected
+	outcomeNotTaken
+)
+
+// measureOutcome counts what became of a verified delivery.
+func (h *Handler) measureOutcome(o outcome) {
+	which := outcomeTaken
+	switch {
+	case !o.taken():
+		which = outcomeNotTaken
+	case o.status >= 400:
+		which = outcomeRejected
+	}
+	h.shared.series.outcomes[which].Add(1)
 }
 
 func (h *Handler) tallyOf(label string) tally {
