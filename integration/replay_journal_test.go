@@ -93,6 +93,9 @@ func TestJournalOverARestartUnderLoad(t *testing.T) {
 				if s.err == nil && s.status != http.StatusOK {
 					t.Errorf("a delivery got %d, want 200", s.status)
 				}
+				if s.err == nil && took[i] != 1 {
+					t.Errorf("a sender was told that its delivery had arrived, and the upstream got it %d times", took[i])
+				}
 			}
 			gate := replayGate(t, upstream.Upstream, options)
 			var delivered, unanswered, unknown int
