@@ -169,7 +169,7 @@ func TestExitWaitsNotForever(t *testing.T) {
 // the connections that the old one had not accepted yet, gate or no gate.
 func TestReloadUnderLoad(t *testing.T) {
 	t.Parallel()
-	const senders, reloads = 4, 10
+	const senders, reloads = 4, 100
 	upstream := harness.NewUpstream(t)
 	upstream.DigestOnly()
 	site := func(label string) string {
@@ -200,7 +200,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		})
 	}
 	for i := range reloads {
-		reached := len(upstream.Deliveries()) + 20
+		reached := len(upstream.Deliveries()) + 5
 		gate.Reload(site([]string{"one", "other"}[i%2]))
 		upstream.Wait(reached)
 	}

@@ -11,6 +11,7 @@ declare -A package_of=(
 	[redis-sentinel]=redis-sentinel
 	[mount]=mount
 	[unshare]=util-linux
+	[prlimit]=util-linux
 	[chromium]=chromium
 	[nginx]=nginx
 	[gcc]="gcc libc6-dev" # the race detector
