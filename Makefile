@@ -3,8 +3,10 @@
 BUILD       := build
 BINARY      := $(BUILD)/twentygate
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+SOAK        ?= 10m
 
-.PHONY: help build run test lint unit integration tools bench bench-try bench-binary microbench fmt clean
+.PHONY: help build run test lint unit integration tools bench bench-try bench-binary microbench soak sbom fmt clean
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -21,13 +23,15 @@ tools: ## install what the tests need and this machine lacks
 	cd integration/node && npm ci --no-audit --no-fund
 	cd integration/bench/subjects/express && npm ci --no-audit --no-fund
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck, and whether all modules are what go.sum says
 	@unformatted=$$(gofmt -l caddymodule cmd integration); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-clean: $$unformatted"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd integration && go vet ./... && go run $(STATICCHECK) ./...
 	cd integration/bench && go vet ./... && go run $(STATICCHECK) ./...
+	go mod verify
+	cd integration && go mod verify
 
 unit: ## the tests beside the code, under the race detector
 	go test -race ./...
@@ -46,6 +50,14 @@ bench-binary:
 
 microbench: ## the benchmarks beside the code
 	go test -run '^$$' -bench . -benchmem ./caddymodule/...
+
+soak: build ## a soak of SOAK=10m, the attacks for longer, a build from nothing: what `make test` does in short
+	cd integration && TWENTYGATE_SOAK=$(SOAK) TWENTYGATE_BINARY=$(CURDIR)/$(BINARY) \
+		go test -v -count=1 -timeout 90m -run 'TestSoak|TestAttacks|TestBuildIsReproducible' .
+
+sbom: ## what is in the binary, as CycloneDX, in build/sbom.json
+	@mkdir -p $(BUILD)
+	go run $(CYCLONEDX) app -json -licenses -output $(BUILD)/sbom.json -main cmd/twentygate .
 
 fmt: ## format Go and Caddyfiles
 	gofmt -w caddymodule cmd integration
