@@ -258,7 +258,8 @@ func TestAttacks(t *testing.T) {
 			if usage.Peak > budget+memorySlack {
 				t.Errorf("the gate held %d MiB", usage.Peak/mib)
 			}
-			if perSecond(int64(log)) > mostLogged {
+			// A faster machine writes more of the hundredth that sampling leaves.
+			if perSecond(int64(log)) > mostLogged+perSecond(a.sent.Load())/20 {
 				t.Errorf("the log grew by %d kB", log/1000)
 			}
 			slices.Sort(took)
