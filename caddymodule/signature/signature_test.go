@@ -174,6 +174,19 @@ func TestLimitsCheck(t *testing.T) {
 	}
 }
 
+func TestLimitsCheckSaysHowFarOff(t *testing.T) {
+	const now = 1735066639761
+	limits := Limits{MaxAge: 5 * time.Minute, MaxFuture: time.Minute}
+	for timestamp, want := range map[Timestamp]string{
+		now - 360_000: "delivery is stale: it is off by 6m0s, and 5m0s is allowed",
+		now + 90_000:  "delivery is from the future: it is off by 1m30s, and 1m0s is allowed",
+	} {
+		if err := limits.Check(timestamp, time.UnixMilli(now)); err == nil || err.Error() != want {
+			t.Errorf("%d: %v, want %s", timestamp, err, want)
+		}
+	}
+}
+
 func TestAgeIsCutNotWrapped(t *testing.T) {
 	if age := Timestamp(9223372036854775807).Age(time.UnixMilli(0)); age > -250*365*24*time.Hour {
 		t.Errorf("got %v", age)
