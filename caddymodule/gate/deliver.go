@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -50,27 +49,12 @@ func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
 
 // stripUnsigned takes away what the signature does not cover and could turn the
 // connection, or the one delivery, into something else: an upgrade to a raw
-// tunnel; a promise to the HTTP transport that it may send twice.
+// tunnel; a promise to the HTTP transport that it may send twice; a list of
+// headers that a proxy is to take out, such as the signed ones.
 func (d *delivery) stripUnsigned() {
-	header := d.r.Header
-	for _, name := range []string{"Upgrade", "Idempotency-Key", "X-Idempotency-Key", "Expect"} {
-		header.Del(name)
+	for _, name := range []string{"Connection", "Upgrade", "Http2-Settings", "Idempotency-Key", "X-Idempotency-Key", "Expect"} {
+		d.r.Header.Del(name)
 	}
-	options, ok := header["Connection"]
-	if !ok {
-		return
-	}
-	var kept []string
-	for option := range strings.SplitSeq(strings.Join(options, ","), ",") {
-		if option = strings.TrimSpace(option); option != "" && !strings.EqualFold(option, "upgrade") {
-			kept = append(kept, option)
-		}
-	}
-	if len(kept) == 0 {
-		header.Del("Connection")
-		return
-	}
-	header["Connection"] = []string{strings.Join(kept, ", ")}
 }
 
 // upstreamBody gives a request the very bytes that were verified, framed by their length
