@@ -141,14 +141,12 @@ func (s *search) function(signature *ast.FuncType, body *ast.BlockStmt) {
 			s.elements(n)
 		case *ast.ReturnStmt:
 			s.returned(signature, n)
-		case *ast.ExprStmt, *ast.IncDecStmt, *ast.DeferStmt, *ast.SendStmt:
-			s.remove(n)
-		case *ast.AssignStmt:
-			if n.Tok != token.DEFINE && !s.is(n.Lhs[0], "_") {
-				s.remove(n)
-			}
-		case *ast.BranchStmt:
-			s.remove(n)
+		case *ast.BlockStmt:
+			s.statements(n.List)
+		case *ast.CaseClause:
+			s.statements(n.Body)
+		case *ast.CommClause:
+			s.statements(n.Body)
 		}
 		return true
 	})
@@ -156,6 +154,20 @@ func (s *search) function(signature *ast.FuncType, body *ast.BlockStmt) {
 
 func (s *search) negate(condition ast.Expr) {
 	s.add("negated", condition, "mutantNot(MUTANT, ", ")")
+}
+
+// statements leaves out one at a time.
+func (s *search) statements(list []ast.Stmt) {
+	for _, n := range list {
+		switch n := n.(type) {
+		case *ast.ExprStmt, *ast.IncDecStmt, *ast.DeferStmt, *ast.SendStmt, *ast.BranchStmt:
+			s.remove(n)
+		case *ast.AssignStmt:
+			if n.Tok != token.DEFINE && !s.is(n.Lhs[0], "_") {
+				s.remove(n)
+			}
+		}
+	}
 }
 
 func (s *search) remove(n ast.Node) {
