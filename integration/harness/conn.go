@@ -87,7 +87,9 @@ func (c *Conn) TryResponse() (Response, error) {
 		return Response{}, err
 	}
 	body, err := io.ReadAll(r.Body)
-	if err != nil {
+	// Where the end of the connection is the body's, a reset ends it as well: the
+	// server closed with bytes of ours unread.
+	if err != nil && (r.ContentLength >= 0 || !errors.Is(err, syscall.ECONNRESET)) {
 		return Response{}, fmt.Errorf("its body: %w", err)
 	}
 	return Response{Status: r.StatusCode, Header: r.Header, Body: string(body), Close: r.Close}, nil
