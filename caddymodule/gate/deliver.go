@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -67,6 +68,10 @@ func (d *delivery) upstreamBody(asItCame bool) func(*http.Request) {
 	return func(r *http.Request) {
 		r.Body = buffer.NewReader()
 		r.ContentLength = buffer.Size()
+		// HTTP/2 takes the first of several, and a handler may look at another.
+		if _, ok := r.Header["Content-Length"]; ok {
+			r.Header.Set("Content-Length", strconv.FormatInt(buffer.Size(), 10))
+		}
 		r.TransferEncoding = nil
 		r.Trailer = nil
 		if r.ContentLength == 0 {
