@@ -2,11 +2,14 @@
 
 BUILD       := build
 BINARY      := $(BUILD)/twentygate
+FUZZTIME    ?= 30s
+FUZZ        ?= .
+MUTANTS     ?= .
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 SOAK        ?= 10m
 
-.PHONY: help build run test lint unit integration tools bench bench-try bench-binary microbench soak sbom fmt clean
+.PHONY: help build run test lint unit integration tools fuzz mutate bench bench-try bench-binary microbench soak sbom fmt clean
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
@@ -38,6 +41,12 @@ unit: ## the tests beside the code, under the race detector
 
 integration: build ## the black-box tests against the built binary
 	cd integration && TWENTYGATE_BINARY=$(CURDIR)/$(BINARY) go test -race -count=1 -timeout 40m ./...
+
+fuzz: ## run each fuzz target for FUZZTIME; FUZZ=<pattern> chooses some
+	@scripts/fuzz.sh $(FUZZTIME) '$(FUZZ)'
+
+mutate: ## break the checks one at a time: the unit tests must notice; MUTANTS=<pattern>
+	cd integration && go run ./mutation -only '$(MUTANTS)'
 
 bench: build tools bench-binary ## the gate under load beside plain reverse_proxy, nginx and Express; a quiet machine, please
 	$(BUILD)/bench -binary $(BINARY) -picture $(BUILD)/bench.svg
