@@ -10,6 +10,6 @@ wanted=${2:-.}
 grep -rl --include='*_test.go' '^func Fuzz' caddymodule | xargs -n1 dirname | sort -u | while read -r package; do
 	for target in $(go test -list '^Fuzz' "./$package" | grep '^Fuzz' | grep -E "$wanted" || true); do
 		echo "== $package $target"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "./$package" </dev/null
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 2s "./$package" </dev/null
 	done
 done

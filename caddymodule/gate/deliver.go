@@ -143,7 +143,7 @@ const tryOnEvery = 250 * time.Millisecond
 // and the delivery would be lost with them. Only where nothing was sent, since the
 // upstream could not be reached, is it safe to go on.
 func (h *Handler) tryOn(ctx context.Context, err error) bool {
-	if h.config == nil || h.config.Err() == nil || !errors.As(err, new(reverseproxy.DialError)) {
+	if h.config.Err() == nil || !errors.As(err, new(reverseproxy.DialError)) {
 		return false
 	}
 	timer := time.NewTimer(tryOnEvery)

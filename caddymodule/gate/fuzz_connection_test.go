@@ -109,8 +109,16 @@ type exchanged struct {
 	errs      []error
 }
 
-// exchange writes the input to a server of its own.
-func exchange(h *Handler, input []byte, cut uint16) (got exchanged) {
+// exchange writes the input to a server of its own, whole, cut once, or letter by letter.
+func exchange(h *Handler, input []byte, cut uint16) exchanged {
+	if cut == 1 {
+		return exchangePieces(h, strings.Split(string(input), ""))
+	}
+	n := min(int(cut), len(input))
+	return exchangePieces(h, []string{string(input[:n]), string(input[n:])})
+}
+
+func exchangePieces(h *Handler, pieces []string) (got exchanged) {
 	client, end := net.Pipe()
 	listener := &onePipe{conn: end, done: make(chan struct{})}
 	server := &http.Server{
@@ -132,8 +140,8 @@ func exchange(h *Handler, input []byte, cut uint16) (got exchanged) {
 	}
 	go func() { _ = server.Serve(listener) }()
 	go func() {
-		for _, piece := range inPieces(input, cut) {
-			if _, err := client.Write(piece); err != nil {
+		for _, piece := range pieces {
+			if _, err := io.WriteString(client, piece); err != nil {
 				return // the server has closed the connection
 			}
 		}
@@ -162,18 +170,6 @@ func asSent(r *http.Request) ([]byte, error) {
 	var text bytes.Buffer
 	err := out.Write(&text)
 	return text.Bytes(), err
-}
-
-func inPieces(input []byte, cut uint16) [][]byte {
-	if cut == 1 {
-		var pieces [][]byte
-		for i := range input {
-			pieces = append(pieces, input[i:i+1])
-		}
-		return pieces
-	}
-	n := min(int(cut), len(input))
-	return [][]byte{input[:n], input[n:]}
 }
 
 // judge holds what came of the input against what had to.

@@ -107,7 +107,12 @@ var spaces = regexp.MustCompile(`\s+`)
 
 // add notes a mutant that puts text around a node.
 func (s *search) add(kind string, n ast.Node, before, after string) {
-	shown := spaces.ReplaceAllString(s.text(n), " ")
+	s.addAs(kind, n, n, before, after)
+}
+
+// addAs does, and shows another node in its name.
+func (s *search) addAs(kind string, as, n ast.Node, before, after string) {
+	shown := spaces.ReplaceAllString(s.text(as), " ")
 	if len(shown) > 100 {
 		shown = shown[:100] + "…"
 	}
@@ -221,7 +226,7 @@ func (s *search) returned(signature *ast.FuncType, n *ast.ReturnStmt) {
 		return
 	}
 	if len(n.Results) == 1 && s.is(signature.Results.List[0].Type, "bool") {
-		s.negate(n.Results[0])
+		s.addAs("negated", n, n.Results[0], "mutantNot(MUTANT, ", ")")
 		return
 	}
 	instead := s.content(signature)
