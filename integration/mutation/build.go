@@ -49,6 +49,14 @@ func mutantOn(n int) bool {
 
 func mutantNot(n int, condition bool) bool { return condition != mutantOn(n) }
 
+// mutantEither evaluates one of two, since that may change something.
+func mutantEither(n int, as, other func() bool) bool {
+	if mutantOn(n) {
+		return other()
+	}
+	return as()
+}
+
 func mutantPick[T any](n int, as, other T) T {
 	if mutantOn(n) {
 		return other

@@ -198,7 +198,7 @@ func (s *search) binary(n *ast.BinaryExpr) {
 		}
 	case moved[n.Op] != token.ILLEGAL:
 		other := fmt.Sprintf("%s %s %s", s.text(n.X), moved[n.Op], s.text(n.Y))
-		s.add("boundary", n, "mutantPick(MUTANT, ", ", "+other+")")
+		s.add("boundary", n, "mutantEither(MUTANT, func() bool { return ", " }, func() bool { return "+other+" })")
 	}
 }
 
