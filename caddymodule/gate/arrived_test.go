@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -79,6 +80,39 @@ func TestArrivedBodyWithoutDeadlines(t *testing.T) {
 		if closes := w.Header().Get("Connection") == "close"; closes != (refuseAt > 0) {
 			t.Errorf("without the deadline %d the connection closes: %v", refuseAt, closes)
 		}
+	}
+}
+
+// TestArrivedBodyThatIsNotWhole: the gate itself says that the connection ends, and
+// leaves it some time for the answer to be seen.
+func TestArrivedBodyThatIsNotWhole(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		body   io.Reader
+		length int64
+		closes bool
+	}{
+		{"whole", strings.NewReader(strings.Repeat("x", 55)), 55, false},
+		{"as long as is read at once", strings.NewReader(strings.Repeat("x", 4096)), 4096, false},
+		{"longer than is read at once", strings.NewReader(strings.Repeat("x", 4097)), 4097, true},
+		{"a part", strings.NewReader("{"), 55, true},
+		{"all but the last byte", strings.NewReader(strings.Repeat("x", 54)), 55, true},
+		{"broken behind its last byte", io.MultiReader(strings.NewReader(strings.Repeat("x", 55)), failing{io.ErrUnexpectedEOF}), 55, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			h, _ := newGate(t, nil)
+			r := newDelivery(nil, testNow)
+			r.Header.Del(signatureHeader)
+			r.Body, r.ContentLength = io.NopCloser(tc.body), tc.length
+			w := &countingWriter{ResponseWriter: httptest.NewRecorder()}
+			_ = h.ServeHTTP(w, prepare(w, r), &upstream{})
+			if closes := w.Header().Get("Connection") == "close"; closes != tc.closes {
+				t.Errorf("the connection closes: %v, want %v", closes, tc.closes)
+			}
+			if last := w.deadlines[len(w.deadlines)-1]; last.IsZero() == tc.closes || tc.closes && !last.After(time.Now()) {
+				t.Errorf("the deadlines are %v", w.deadlines)
+			}
+		})
 	}
 }
 
