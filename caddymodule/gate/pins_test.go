@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/twentygate/twentygate/caddymodule/event"
 )
 
 const (
@@ -191,4 +193,27 @@ func TestUnusablePinsAreRefused(t *testing.T) {
 			t.Errorf("the error is %v", err)
 		}
 	})
+}
+
+// TestPinsAtTheEdge: the longest id there is, text around a variable, and a hint
+// that adds nothing where nothing came out empty.
+func TestPinsAtTheEdge(t *testing.T) {
+	t.Setenv("TWENTYGATE_TEST_TENANT", "tenant")
+	longest := strings.Repeat("x", event.MaxValue)
+	body := func(id string) *http.Request {
+		return newDelivery([]byte(`{"eventName":"person.created","workspaceId":"`+id+`"}`), testNow)
+	}
+	for _, tc := range []struct{ pin, id, want string }{
+		{longest, longest, "verified"},
+		{"eu-{env.TWENTYGATE_TEST_TENANT}", "eu-tenant", "verified"},
+		{"eu-{env.TWENTYGATE_TEST_TENANT}", "tenant", "wrong_workspace"},
+	} {
+		h, logs := newGate(t, func(h *Handler) { h.Workspace = []string{tc.pin} })
+		if got := verdictOf(h, body(tc.id), &upstream{}); got != tc.want {
+			t.Errorf("pinned to %.40q, %.40q is %s, want %s", tc.pin, tc.id, got, tc.want)
+		}
+		if hint, _ := logs.All()[0].ContextMap()["hint"].(string); strings.Contains(hint, "came out empty") {
+			t.Errorf("the hint is %q", hint)
+		}
+	}
 }

@@ -135,4 +135,13 @@ func TestClockBehindMarkIsTold(t *testing.T) {
 		wantRefused(t, m, entry(2+n, clock.nowMs()), ErrStale)
 	}
 	wantEvents(t, &ev, EventClockBehindMark)
+
+	// Told again only after the clock had caught up.
+	mark, _ := m.Mark()
+	clock.jump(time.Duration(mark-clock.nowMs()) * time.Millisecond)
+	wantRefused(t, m, entry(9, clock.nowMs()), ErrStale)
+	wantEvents(t, &ev, EventClockBehindMark)
+	clock.jump(-time.Millisecond)
+	wantRefused(t, m, entry(10, clock.nowMs()), ErrStale)
+	wantEvents(t, &ev, EventClockBehindMark, EventClockBehindMark)
 }
