@@ -81,8 +81,9 @@ func (s *suite) list() error {
 	return nil
 }
 
+// command runs the tests with bounded memory: some mutants take all there is.
 func (s *suite) command(ctx context.Context, arguments ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, s.binary, arguments...)
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -v 6000000; exec "$0" "$@"`, s.binary}, arguments...)...)
 	cmd.Dir = s.folder
 	return cmd
 }
