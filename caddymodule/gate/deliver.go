@@ -45,7 +45,7 @@ func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
 		result.err, result.senderGone = err, sender.Err() != nil
 		h.report(d, &result)
 	}()
-	return h.handOver(d.w, d.r, d.upstreamBody(h.Monitor), next, &result)
+	return h.handOver(d.w, d.r, d.upstreamBody(h.Monitor), next, &result, d.atEnd)
 }
 
 // stripUnsigned takes away what the signature does not cover and could turn the
@@ -93,12 +93,12 @@ var (
 // it. The request keeps its identity, since Caddy's placeholders look at it, but
 // not its context: the delivery goes on when the sender hangs up. It can be
 // called again with the same request.
-func (h *Handler) handOver(w http.ResponseWriter, r *http.Request, setBody func(*http.Request), next caddyhttp.Handler, result *outcome) error {
+func (h *Handler) handOver(w http.ResponseWriter, r *http.Request, setBody func(*http.Request), next caddyhttp.Handler, result *outcome, atEnd func(func())) error {
 	sender := r.Context()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(sender), time.Duration(h.DeliverTimeout))
 	// The request keeps the context after an answer, for whoever wraps the gate and
 	// goes on with it.
-	defer func() { endWith(sender, cancel) }()
+	atEnd(cancel)
 	*r = *r.WithContext(ctx)
 	setBody(r)
 

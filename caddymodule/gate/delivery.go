@@ -34,6 +34,9 @@ type delivery struct {
 	body    *body.Buffer
 	adopted bool // the body is an earlier gate's, who also releases it
 	patient *patientBody
+
+	ends []func() // for when the request is over
+	room [2]func()
 }
 
 // ServeHTTP takes one delivery from its arrival to the next handler.
@@ -67,7 +70,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *delivery {
 	d := &delivery{w: w, r: r, record: recordOf(r), found: &finding{}, arrived: h.now()}
-	d.record.latest = d.found
+	d.record.latest, d.ends = d.found, d.room[:0]
 	underway.enter()
 	h.guardUse.begin()
 	if h.guardUse.hold() {
@@ -86,18 +89,27 @@ func (d *delivery) leave() {
 	if d.patient != nil {
 		d.patient.end(d.w)
 	}
-	if d.body == nil || d.adopted {
-		return
-	}
-	if d.found.verified == nil {
+	switch {
+	case d.body == nil || d.adopted:
+	case d.found.verified == nil:
 		d.body.Release()
-		return
+	default:
+		if d.record.request.Err() != nil {
+			d.record.latest.answerAll()
+		}
+		d.atEnd(d.body.Release)
 	}
-	if d.record.request.Err() != nil {
-		d.record.latest.answerAll()
+	if len(d.ends) > 0 {
+		endWith(d.record.request, func() {
+			for _, f := range d.ends {
+				f()
+			}
+		})
 	}
-	endWith(d.record.request, d.body.Release)
 }
+
+// atEnd has f called when the request is over.
+func (d *delivery) atEnd(f func()) { d.ends = append(d.ends, f) }
 
 // endWith calls f when a request is over: now, if its context can't tell, or has
 // ended.

@@ -79,7 +79,6 @@ func recordOf(r *http.Request) *record {
 	}
 	repl := replacerOf(r)
 	rec := &record{request: r.Context(), latest: &finding{}}
-	repl.Set(recordKey, rec)
 	repl.Map(rec.placeholder)
 	return rec
 }
@@ -102,6 +101,8 @@ func (rec *record) placeholder(key string) (any, bool) {
 	}
 	found := rec.latest
 	switch name {
+	case "record":
+		return rec, true
 	case "verdict":
 		return found.verdict.String(), true
 	case "age":

@@ -121,6 +121,19 @@ func withoutGate(config map[string]any) {
 	})
 }
 
+// refuseAll puts Caddy's own refusal in the gate's place: what a refusal costs at
+// least.
+func refuseAll(config map[string]any) {
+	eachHandlers(config, func(handlers []any) []any {
+		for i, h := range handlers {
+			if h.(map[string]any)["handler"] == "twenty_webhook" {
+				handlers[i] = map[string]any{"handler": "error", "status_code": 401}
+			}
+		}
+		return handlers
+	})
+}
+
 // withSecrets gives the gate n secrets, the given one among them at the place.
 func withSecrets(n, place int) func(map[string]any) {
 	return func(config map[string]any) {

@@ -107,13 +107,19 @@ func hmacMicros(body []byte) float64 {
 	return micros(time.Since(began)) / float64(times)
 }
 
+// caddysOwn is what Caddy's own `error 401` in the gate's place costs.
+const caddysOwn = "Caddy's own error 401"
+
 // refusals asks what those cost that are refused early, beside a genuine one.
 func refusals(b *bench) error {
 	defer b.stopAll()
-	s, err := b.startCaddy("gate", nil)
+	subjects, err := startEach(
+		func() (*subject, error) { return b.startCaddy("gate", nil) },
+		func() (*subject, error) { return b.startCaddy("caddy", refuseAll) })
 	if err != nil {
 		return err
 	}
+	gate, caddy := subjects[0], subjects[1]
 	size, n := sizes[0], b.requests(sizes[0])
 	now := func() string { return strconv.FormatInt(time.Now().UnixMilli(), 10) }
 	const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
@@ -122,6 +128,7 @@ func refusals(b *bench) error {
 		status uint16
 		header func() http.Header
 	}{
+		{caddysOwn, 401, func() http.Header { return http.Header{"Content-Type": {"application/json"}} }},
 		{"unsigned", 401, func() http.Header { return http.Header{"Content-Type": {"application/json"}} }},
 		{"stale", 401, func() http.Header { return signed("1735066639761", zeros) }},
 		{"malformed_timestamp", 400, func() http.Header { return signed("+1735066639761", zeros) }},
@@ -134,7 +141,7 @@ func refusals(b *bench) error {
 		if err != nil {
 			return err
 		}
-		m, err := measure(s, requests, usualConnections, http.StatusOK)
+		m, err := measure(gate, requests, usualConnections, http.StatusOK)
 		if err != nil {
 			return err
 		}
@@ -147,6 +154,10 @@ func refusals(b *bench) error {
 			for i := range requests {
 				requests[i] = one
 			}
+			s := gate
+			if kind.name == caddysOwn {
+				s = caddy
+			}
 			m, err := measure(s, requests, usualConnections, kind.status)
 			if err != nil {
 				return err
@@ -158,7 +169,7 @@ func refusals(b *bench) error {
 	}
 	genuine := results["genuine"].of(cpu)
 	table := [][]string{{size.name, "req/s", "CPU µs/req", "× genuine", "spread"}}
-	for _, name := range []string{"genuine", "unsigned", "stale", "malformed_timestamp", "malformed_signature", "bad_signature"} {
+	for _, name := range []string{"genuine", caddysOwn, "unsigned", "stale", "malformed_timestamp", "malformed_signature", "bad_signature"} {
 		r := results[name]
 		ratio := r.of(cpu).per(genuine)
 		table = append(table, []string{name, fmt.Sprintf("%.0f", r.of(perSecond).median()),
