@@ -95,6 +95,7 @@ func (b *bench) adapt(address string, change func(map[string]any)) ([]byte, erro
 	}
 	// On a slow machine 512 bodies of 1 MB at once take longer than Twenty waits.
 	bodyTimeout("1m")(config)
+	keepUpstreamConnections(config)
 	if change != nil {
 		change(config)
 	}
@@ -151,6 +152,23 @@ func withSecrets(n, place int) func(map[string]any) {
 
 func bodyTimeout(duration string) func(map[string]any) {
 	return func(config map[string]any) { setOption(config, "body_timeout", duration) }
+}
+
+// keepUpstreamConnections has Caddy keep as many connections to the upstream as
+// there are senders. It keeps 32 by itself, and with 512 senders the machine would
+// run out of ports.
+func keepUpstreamConnections(config map[string]any) {
+	eachHandlers(config, func(handlers []any) []any {
+		for _, h := range handlers {
+			proxy := h.(map[string]any)
+			if proxy["handler"] != "reverse_proxy" {
+				continue
+			}
+			transport := proxy["transport"].(map[string]any)
+			transport["keep_alive"].(map[string]any)["max_idle_conns_per_host"] = 1024
+		}
+		return handlers
+	})
 }
 
 // setOption sets an option of the gate.
