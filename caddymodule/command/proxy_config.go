@@ -24,6 +24,11 @@ import (
 // who needs no Redis does not build its client in.
 const redisGuard = "http.twenty_webhook.replay.redis"
 
+// gracePeriod is how long an exit waits for connections. Without one Caddy waits for
+// as long as an HTTP/3 client keeps its connection open. It is longer than the gate's
+// deliver_timeout, for which the gate itself waits.
+const gracePeriod = 70 * time.Second
+
 // replayGuard returns the gate's replay setting.
 func (o *proxyOptions) replayGuard() (json.RawMessage, error) {
 	guard := map[string]any{"guard": o.replay}
@@ -85,6 +90,8 @@ func (o *proxyOptions) config(at listenAddress, to upstreams, replay json.RawMes
 		Admin:   &caddy.AdminConfig{Disabled: true, Config: &caddy.ConfigSettings{Persist: &off}},
 		Logging: o.logging(),
 		AppsRaw: caddy.ModuleMap{"http": caddyconfig.JSON(caddyhttp.App{
+			GracePeriod: caddy.Duration(gracePeriod),
+
 			Servers: map[string]*caddyhttp.Server{"proxy": server},
 		}, nil)},
 	}
