@@ -139,19 +139,8 @@ func (h *Handler) checkMethod(d *delivery) verdict.Verdict {
 
 func (h *Handler) checkHeaders(d *delivery) verdict.Verdict {
 	header, err := signature.ParseHeader(d.r.Header)
-	switch {
-	case errors.Is(err, signature.ErrUnsigned):
-		return verdict.Unsigned
-	case errors.Is(err, signature.ErrMissingSignature):
-		return verdict.MissingSignature
-	case errors.Is(err, signature.ErrMissingTimestamp):
-		return verdict.MissingTimestamp
-	case errors.Is(err, signature.ErrDuplicateHeader):
-		return verdict.DuplicateHeader
-	case errors.Is(err, signature.ErrMalformedTimestamp):
-		return verdict.MalformedTimestamp
-	case err != nil:
-		return verdict.MalformedSignature
+	if err != nil {
+		return verdict.Of(err)
 	}
 	d.header = header
 
@@ -167,13 +156,7 @@ func (h *Handler) checkHeaders(d *delivery) verdict.Verdict {
 func (h *Handler) checkFreshness(d *delivery) verdict.Verdict {
 	now := h.now()
 	d.found.age, d.found.hasAge = d.header.Timestamp.AgeMillis(now), true
-	switch err := h.limits().Check(d.header.Timestamp, now); {
-	case errors.Is(err, signature.ErrStale):
-		return verdict.Stale
-	case err != nil:
-		return verdict.Future
-	}
-	return verdict.Verified
+	return verdict.Of(h.limits().Check(d.header.Timestamp, now))
 }
 
 func (h *Handler) findSecrets(d *delivery) verdict.Verdict {

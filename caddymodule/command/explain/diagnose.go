@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -150,19 +149,8 @@ func (d *diagnosis) verdict() verdict.Verdict {
 		return verdict.MethodNotAllowed
 	}
 	header, err := signature.ParseHeader(d.Header)
-	switch {
-	case errors.Is(err, signature.ErrUnsigned):
-		return verdict.Unsigned
-	case errors.Is(err, signature.ErrMissingSignature):
-		return verdict.MissingSignature
-	case errors.Is(err, signature.ErrMissingTimestamp):
-		return verdict.MissingTimestamp
-	case errors.Is(err, signature.ErrDuplicateHeader):
-		return verdict.DuplicateHeader
-	case errors.Is(err, signature.ErrMalformedTimestamp):
-		return verdict.MalformedTimestamp
-	case err != nil:
-		return verdict.MalformedSignature
+	if err != nil {
+		return verdict.Of(err)
 	}
 	if d.contentEncoding() != "" {
 		return verdict.EncodedBody
@@ -212,13 +200,7 @@ func (d *diagnosis) freshness() verdict.Verdict {
 		}
 		return verdict.Verified
 	}
-	switch err := d.Limits.Check(d.timestamp, d.At); {
-	case errors.Is(err, signature.ErrStale):
-		return verdict.Stale
-	case err != nil:
-		return verdict.Future
-	}
-	return verdict.Verified
+	return verdict.Of(d.Limits.Check(d.timestamp, d.At))
 }
 
 type unit string
