@@ -65,35 +65,6 @@ type Buffer struct {
 	broken error
 }
 
-// Source is where a body comes from.
-type Source struct {
-	// Reader yields the body, up to io.EOF.
-	io.Reader
-
-	// Length is what the sender promised, or -1. Nothing is reserved for it.
-	Length int64
-
-	// Deadline ends the filling. It is checked after each read; a read that
-	// blocks must be ended by the source's own means. A body whose end has come
-	// is complete, though, however late.
-	Deadline time.Time
-
-	// Now is the clock that Deadline is held against.
-	Now func() time.Time
-
-	// Gone, where not nil, is closed when the sender has gone.
-	Gone <-chan struct{}
-
-	// Interrupt ends a read that blocks. It is called from another goroutine,
-	// but only while Fill runs. Nil: the body can't be made to give way early.
-	Interrupt func()
-
-	// NoWait makes a spent budget an error at once. Such a body never gives way
-	// either: who can't wait is going to pass on what came, so that no memory
-	// would be had.
-	NoWait bool
-}
-
 // Open returns an empty buffer that pays out of the budget. It must be
 // released.
 func (b *Budget) Open(limits Limits) *Buffer {
