@@ -1,13 +1,17 @@
 package gate
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/twentygate/twentygate/caddymodule/verdict"
 )
 
 // TestRefusedBodyThatCameAlong: its connection goes on, with the request behind it;
@@ -116,62 +120,108 @@ func TestArrivedBodyThatIsNotWhole(t *testing.T) {
 	}
 }
 
-// TestDeadlinesOfABody: one while a body is read, none where none can come or while
-// the gate monitors, and none is left behind.
+// TestDeadlinesOfABody: a body that comes is read without any, which are costly;
+// one that blocks is interrupted when its time is up.
 func TestDeadlinesOfABody(t *testing.T) {
 	for _, tc := range []struct {
-		name      string
-		proto     int
-		length    int64
-		monitor   bool
-		deadlines int
+		name   string
+		proto  int
+		length int64
 	}{
-		{"HTTP/1", 1, 55, false, 2},
-		{"HTTP/1, chunked", 1, -1, false, 2},
-		{"HTTP/1, no body", 1, 0, false, 0},
-		{"HTTP/2", 2, 55, false, 2},
-		{"HTTP/2, no body announced", 2, 0, false, 2},
-		{"HTTP/1, monitoring", 1, 55, true, 1},
-		{"HTTP/1, monitoring, no body", 1, 0, true, 0},
+		{"HTTP/1", 1, int64(len(testPayload))},
+		{"HTTP/1, chunked", 1, -1},
+		{"HTTP/2", 2, int64(len(testPayload))},
+		{"HTTP/2, no body announced", 2, 0},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			h, _ := newGate(t, func(h *Handler) { h.Monitor = tc.monitor })
-			text := testPayload
-			if tc.length == 0 {
-				text = ""
-			}
-			r := newDelivery([]byte(text), testNow)
-			r.ProtoMajor, r.ContentLength = tc.proto, tc.length
-			w := &countingWriter{ResponseWriter: httptest.NewRecorder()}
-			next := &upstream{}
-			if err := h.ServeHTTP(w, prepare(w, r), next); err != nil || string(next.body) != text {
-				t.Fatalf("%v, %q", err, next.body)
-			}
-			if len(w.deadlines) != tc.deadlines {
-				t.Fatalf("the deadlines are %v, want %d", w.deadlines, tc.deadlines)
-			}
-			if n := len(w.deadlines); n > 0 && !w.deadlines[n-1].IsZero() {
-				t.Errorf("a deadline is left: %v", w.deadlines)
-			}
-		})
+		for _, blocks := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, blocks: %v", tc.name, blocks), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					h, _ := newGate(t, nil)
+					w := &countingWriter{ResponseWriter: httptest.NewRecorder(), past: make(chan struct{})}
+					text := testPayload
+					if tc.length == 0 {
+						text = ""
+					}
+					r := newDelivery([]byte(text), testNow)
+					if blocks {
+						r.Body = io.NopCloser(&blockedBody{until: w.past})
+					}
+					r.ProtoMajor, r.ContentLength = tc.proto, tc.length
+					began := time.Now()
+					d, found := judge(h, w, r)
+					defer d.leave()
+					if !blocks && (found != verdict.Verified || len(w.deadlines) > 0) {
+						t.Errorf("%v with the deadlines %v", found, w.deadlines)
+					}
+					if took := time.Since(began); blocks && (found != verdict.BodyTimeout || took != time.Duration(h.BodyTimeout)) {
+						t.Errorf("%v after %v", found, took)
+					}
+				})
+			})
+		}
 	}
 }
 
-// TestBodyThatGivesWayIsInterrupted: its read has to end, where it can.
-func TestBodyThatGivesWayIsInterrupted(t *testing.T) {
-	h, _ := newGate(t, nil)
-	for refuseAt := range 2 {
-		w := &countingWriter{ResponseWriter: httptest.NewRecorder(), refuseAt: refuseAt}
-		d := h.arrive(w, prepare(w, capture()))
-		source := h.bodySource(d)
-		if can := source.Interrupt != nil; can != (refuseAt == 0) {
-			t.Fatalf("deadlines supported: %v, can be interrupted: %v", refuseAt == 0, can)
+// TestNoDeadlineIsLeft: a body may come to its end in the moment it is interrupted.
+// A deadline that is left then would cancel the request.
+func TestNoDeadlineIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newGate(t, nil)
+		w := &countingWriter{ResponseWriter: httptest.NewRecorder(), past: make(chan struct{})}
+		r := newDelivery(nil, testNow)
+		r.Body = io.NopCloser(&blockedBody{until: w.past, rest: strings.NewReader(testPayload)})
+		r.ContentLength = int64(len(testPayload))
+		d, found := judge(h, w, r)
+		defer d.leave()
+		if found != verdict.Verified || len(w.deadlines) != 2 || !w.deadlines[1].IsZero() {
+			t.Errorf("%v with the deadlines %v", found, w.deadlines)
 		}
-		if source.Interrupt != nil {
-			source.Interrupt()
-			if last := w.deadlines[len(w.deadlines)-1]; !last.Before(time.Now()) {
-				t.Errorf("interrupted by a deadline at %v", last)
-			}
+	})
+}
+
+// judge reads a delivery's body, and says what came of it.
+func judge(h *Handler, w http.ResponseWriter, r *http.Request) (*delivery, verdict.Verdict) {
+	d := h.arrive(w, prepare(w, r))
+	return d, h.readBody(d)
+}
+
+// blockedBody comes when reads are interrupted, if at all.
+type blockedBody struct {
+	until chan struct{}
+	rest  io.Reader
+}
+
+func (b *blockedBody) Read(p []byte) (int, error) {
+	<-b.until
+	if b.rest == nil {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return b.rest.Read(p)
+}
+
+// TestWhereNoReadIsInterrupted: without a body a read for the next request runs, and
+// what is only monitored has to stay whole.
+func TestWhereNoReadIsInterrupted(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		proto   int
+		length  int64
+		monitor bool
+		can     bool
+	}{
+		{"a body", 1, 55, false, true},
+		{"no body", 1, 0, false, false},
+		{"HTTP/2, no body announced", 2, 0, false, true},
+		{"monitoring", 1, 55, true, false},
+		{"monitoring, no body", 1, 0, true, false},
+	} {
+		h, _ := newGate(t, func(h *Handler) { h.Monitor = tc.monitor })
+		w := httptest.NewRecorder()
+		r := newDelivery([]byte(testPayload), testNow)
+		r.ProtoMajor, r.ContentLength = tc.proto, tc.length
+		d := h.arrive(w, prepare(w, r))
+		if can := h.bodySource(d).Interrupt != nil; can != tc.can {
+			t.Errorf("%s: can be interrupted: %v", tc.name, can)
 		}
 		d.leave()
 	}

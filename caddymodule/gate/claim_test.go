@@ -134,7 +134,8 @@ type countingWriter struct {
 	http.ResponseWriter
 	statuses  []int
 	deadlines []time.Time
-	refuseAt  int // the number of the deadline that is refused
+	refuseAt  int           // the number of the deadline that is refused
+	past      chan struct{} // where not nil, closed at the first that is in the past
 }
 
 func (w *countingWriter) WriteHeader(status int) {
@@ -144,6 +145,9 @@ func (w *countingWriter) WriteHeader(status int) {
 
 func (w *countingWriter) SetReadDeadline(t time.Time) error {
 	w.deadlines = append(w.deadlines, t)
+	if w.past != nil && !t.IsZero() && len(w.deadlines) == 1 {
+		close(w.past)
+	}
 	if len(w.deadlines) == w.refuseAt {
 		return errors.ErrUnsupported
 	}

@@ -103,7 +103,7 @@ func (h *Handler) handOver(w http.ResponseWriter, r *http.Request, setBody func(
 	setBody(r)
 
 	started := h.now()
-	observed := &observedWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+	observed := &observedWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
 	defer func() {
 		result.duration = h.now().Sub(started)
 		if observed.status != 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/twentygate/twentygate/caddymodule/gate/body"
@@ -18,9 +19,11 @@ import (
 type delivery struct {
 	w       http.ResponseWriter
 	r       *http.Request
+	repl    *caddy.Replacer
 	record  *record
 	found   *finding
 	arrived time.Time
+	now     time.Time // when the last step that takes time was over
 
 	header signature.Header
 	keys   []resolvedSecret
@@ -69,8 +72,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 func (h *Handler) arrive(w http.ResponseWriter, r *http.Request) *delivery {
-	d := &delivery{w: w, r: r, record: recordOf(r), found: &finding{}, arrived: h.now()}
-	d.record.latest, d.ends = d.found, d.room[:0]
+	now := h.now()
+	d := &delivery{w: w, r: r, repl: replacerOf(r), found: &finding{}, arrived: now, now: now}
+	d.record, d.ends = recordOf(r, d.repl), d.room[:0]
+	d.record.latest = d.found
 	underway.enter()
 	h.guardUse.begin()
 	if h.guardUse.hold() {
@@ -154,13 +159,12 @@ func (h *Handler) checkHeaders(d *delivery) verdict.Verdict {
 }
 
 func (h *Handler) checkFreshness(d *delivery) verdict.Verdict {
-	now := h.now()
-	d.found.age, d.found.hasAge = d.header.Timestamp.AgeMillis(now), true
-	return verdict.Of(h.limits().Check(d.header.Timestamp, now))
+	d.found.age, d.found.hasAge = d.header.Timestamp.AgeMillis(d.now), true
+	return verdict.Of(h.limits().Check(d.header.Timestamp, d.now))
 }
 
 func (h *Handler) findSecrets(d *delivery) verdict.Verdict {
-	d.keys = h.keyring.resolve(replacerOf(d.r), h.now())
+	d.keys = h.keyring.resolve(d.repl, d.now)
 	if len(d.keys) == 0 {
 		return verdict.NoSecret
 	}
@@ -191,14 +195,14 @@ func (h *Handler) readBody(d *delivery) verdict.Verdict {
 	case err != nil:
 		return verdict.BodyIncomplete
 	}
-	d.found.complete = true
+	d.found.complete, d.now = true, h.now()
 	d.clearDeadline()
 	return verdict.Verified
 }
 
 func (h *Handler) checkSignature(d *delivery) verdict.Verdict {
 	parts := d.body.Parts()
-	if d.verifiedBy(d.keys, parts) || d.verifiedBy(h.keyring.lookAgain(d.keys, h.now()), parts) {
+	if d.verifiedBy(d.keys, parts) || d.verifiedBy(h.keyring.lookAgain(d.keys, d.now), parts) {
 		return verdict.Verified
 	}
 	return verdict.BadSignature

@@ -22,7 +22,7 @@ func (h *Handler) hint(d *delivery) string {
 	case verdict.Stale, verdict.Future:
 		return h.explainAge(d)
 	case verdict.NoSecret:
-		if reasons := h.keyring.absent(replacerOf(d.r), h.now()); len(reasons) > 0 {
+		if reasons := h.keyring.absent(d.repl, h.now()); len(reasons) > 0 {
 			detail = "no secret can be used now (" + strings.Join(reasons, "; ") + ")"
 		}
 	case verdict.WrongWorkspace, verdict.WrongWebhook, verdict.WrongTarget:
@@ -41,7 +41,7 @@ func (h *Handler) hint(d *delivery) string {
 			labels[i] = secret.label
 		}
 		detail = "none of the secrets (" + strings.Join(labels, ", ") + ") made this signature over this body"
-		if reasons := h.keyring.absent(replacerOf(d.r), h.now()); len(reasons) > 0 {
+		if reasons := h.keyring.absent(d.repl, h.now()); len(reasons) > 0 {
 			detail += " (not tried: " + strings.Join(reasons, "; ") + ")"
 		}
 	}

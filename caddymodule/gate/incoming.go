@@ -29,22 +29,18 @@ func (h *Handler) bodySource(d *delivery) body.Source {
 	if h.Monitor || d.isBodyless() {
 		return source
 	}
-	control := http.NewResponseController(d.w)
 	// Where deadlines aren't supported the clock is still looked at after each
 	// read, and the server's own timeouts end one that blocks.
-	if control.SetReadDeadline(time.Now().Add(time.Duration(h.BodyTimeout))) == nil {
-		source.Interrupt = func() { _ = control.SetReadDeadline(time.Unix(1, 0)) }
-	}
+	source.Interrupt = func() { _ = http.NewResponseController(d.w).SetReadDeadline(time.Unix(1, 0)) }
 	return source
 }
 
-// clearDeadline lifts the limit that bodySource set. One that is left would
+// clearDeadline lifts the limit that an interrupt has set. One that is left would
 // cancel the request while the upstream works on it.
 func (d *delivery) clearDeadline() {
-	if d.isBodyless() {
-		return
+	if d.body.Interrupted() {
+		_ = http.NewResponseController(d.w).SetReadDeadline(time.Time{})
 	}
-	_ = http.NewResponseController(d.w).SetReadDeadline(time.Time{})
 }
 
 // isBodyless reports whether no body can come. On HTTP/2 and HTTP/3 a length of

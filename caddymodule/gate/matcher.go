@@ -78,7 +78,7 @@ func (m MatchEvent) Validate() error {
 
 // MatchWithError implements [caddyhttp.RequestMatcherWithError].
 func (m MatchEvent) MatchWithError(r *http.Request) (bool, error) {
-	rec := knownRecord(r)
+	rec := knownRecord(replacerOf(r))
 	if rec == nil || rec.latest.verified == nil {
 		return false, nil
 	}

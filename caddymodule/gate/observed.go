@@ -12,7 +12,7 @@ import (
 // observedWriter sees the status of the answer, and keeps the connection from
 // being turned into anything else.
 type observedWriter struct {
-	*caddyhttp.ResponseWriterWrapper
+	caddyhttp.ResponseWriterWrapper
 	status int
 }
 

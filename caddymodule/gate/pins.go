@@ -118,7 +118,7 @@ func (h *Handler) checkPins(d *delivery) verdict.Verdict {
 	envelope := event.Read(d.body.Parts()...)
 	d.found.parsed = &envelope
 	for i := range h.pins {
-		if p := &h.pins[i]; !p.matches(p.field(envelope), replacerOf(d.r)) {
+		if p := &h.pins[i]; !p.matches(p.field(envelope), d.repl) {
 			d.unpinned = p
 			return p.verdict
 		}
@@ -143,7 +143,7 @@ func (v pinValue) in(repl *caddy.Replacer) string {
 
 // explainPin says how the body failed a pin, and quotes nothing of it.
 func (d *delivery) explainPin() string {
-	p, repl := d.unpinned, replacerOf(d.r)
+	p, repl := d.unpinned, d.repl
 	var detail string
 	switch p.field(*d.found.parsed).Standing {
 	case event.Missing:

@@ -73,19 +73,18 @@ func (rec *record) holds(guard *processGuard, id replay.ID) bool {
 func (rec *record) String() string { return rec.latest.verdict.String() }
 
 // recordOf returns the request's record, and makes one at the first gate.
-func recordOf(r *http.Request) *record {
-	if rec := knownRecord(r); rec != nil {
+func recordOf(r *http.Request, repl *caddy.Replacer) *record {
+	if rec := knownRecord(repl); rec != nil {
 		return rec
 	}
-	repl := replacerOf(r)
-	rec := &record{request: r.Context(), latest: &finding{}}
+	rec := &record{request: r.Context()}
 	repl.Map(rec.placeholder)
 	return rec
 }
 
 // knownRecord returns the request's record, or nil where it came to no gate yet.
-func knownRecord(r *http.Request) *record {
-	known, _ := replacerOf(r).Get(recordKey)
+func knownRecord(repl *caddy.Replacer) *record {
+	known, _ := repl.Get(recordKey)
 	rec, _ := known.(*record)
 	return rec
 }

@@ -45,7 +45,8 @@ type Buffer struct {
 
 	filling struct {
 		sync.Mutex
-		interrupt func()
+		interrupt   func()
+		interrupted bool
 	}
 
 	// chunks is read under the lock by readers only, and changed only while
@@ -91,6 +92,12 @@ func (b *Buffer) fill(src Source) error {
 	// Also when the reader panics: whom it would interrupt then is another
 	// request.
 	defer b.setInterrupt(nil)
+	if src.Interrupt != nil {
+		// A timer costs a fraction of what setting a deadline before each body, and
+		// lifting it, does.
+		timer := time.AfterFunc(src.Deadline.Sub(src.Now()), b.interruptRead)
+		defer timer.Stop()
+	}
 	end := b.end(src)
 	for {
 		into, err := b.next(end, src)
@@ -243,8 +250,17 @@ func (b *Buffer) interruptRead() {
 	b.filling.Lock()
 	defer b.filling.Unlock()
 	if b.filling.interrupt != nil {
+		b.filling.interrupted = true
 		b.filling.interrupt()
 	}
+}
+
+// Interrupted reports whether [Source.Interrupt] was called, as may be though the
+// body is complete: its end and the interrupt can cross.
+func (b *Buffer) Interrupted() bool {
+	b.filling.Lock()
+	defer b.filling.Unlock()
+	return b.filling.interrupted
 }
 
 // Size returns how many bytes the buffer holds.

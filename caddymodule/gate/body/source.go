@@ -13,9 +13,9 @@ type Source struct {
 	// Length is what the sender promised, or -1. Nothing is reserved for it.
 	Length int64
 
-	// Deadline ends the filling. It is checked after each read; a read that
-	// blocks must be ended by the source's own means. A body whose end has come
-	// is complete, though, however late.
+	// Deadline ends the filling. It is checked after each read; one that blocks
+	// is interrupted, or must be ended by the source's own means. A body whose end
+	// has come is complete, though, however late.
 	Deadline time.Time
 
 	// Now is the clock that Deadline is held against.
@@ -24,8 +24,9 @@ type Source struct {
 	// Gone, where not nil, is closed when the sender has gone.
 	Gone <-chan struct{}
 
-	// Interrupt ends a read that blocks. It is called from another goroutine,
-	// but only while Fill runs. Nil: the body can't be made to give way early.
+	// Interrupt ends a read that blocks, at the deadline or when the body has to
+	// give way. It is called from another goroutine, but only while Fill runs.
+	// Nil: neither can be done.
 	Interrupt func()
 
 	// NoWait makes a spent budget an error at once. Such a body never gives way
