@@ -58,6 +58,7 @@ func setUp(cmd *cobra.Command) {
 		newCheck(),
 		newProxy(),
 		newExplain(),
+		newHealth(),
 	)
 }
 
