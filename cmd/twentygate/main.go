@@ -13,5 +13,6 @@ import (
 
 func main() {
 	caddy.CustomBinaryName = "twentygate" // in the help texts
+	caddy.CustomVersion = caddyVersionPrefix()
 	caddycmd.Main()
 }
