@@ -1,11 +1,12 @@
 # The gate as a container: two environment variables are all it takes,
 # TWENTY_WEBHOOK_SECRET (or TWENTY_WEBHOOK_SECRET_FILE) and UPSTREAM.
-FROM golang:1.26-bookworm AS build
+FROM --platform=$BUILDPLATFORM golang:1.26-bookworm AS build
+ARG TARGETOS TARGETARCH
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/twentygate ./cmd/twentygate
+RUN GOOS=$TARGETOS GOARCH=$TARGETARCH make release-binary OUT=/out/twentygate
 # Caddy's own state (its certificates) goes to /data; everything else is
 # read-only.
 RUN mkdir -p /out/data
@@ -19,9 +20,19 @@ ENV XDG_CONFIG_HOME=/data XDG_DATA_HOME=/data HOME=/data
 # Not the example's stand-in: a container without UPSTREAM must not answer 200.
 ENV UPSTREAM=127.0.0.1:3000
 USER 65532:65532
+# Given by whoever publishes the image; the binary knows its version by itself.
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="twentygate" \
+      org.opencontainers.image.description="Lets only genuine, fresh, first-time deliveries of Twenty's webhooks through" \
+      org.opencontainers.image.source="https://github.com/twentygate/twentygate" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 EXPOSE 8080
 # Caddy ends deliveries under way within the gate's deliver_timeout (60 s), so
 # give it longer than that to stop.
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["/usr/bin/twentygate", "twenty-webhook", "health"]
 ENTRYPOINT ["/usr/bin/twentygate"]
 CMD ["run", "--config", "/etc/twentygate/Caddyfile", "--adapter", "caddyfile"]

@@ -7,14 +7,23 @@ FUZZ        ?= .
 MUTANTS     ?= .
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 CYCLONEDX   := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 SOAK        ?= 10m
 
-.PHONY: help build run test lint unit integration tools fuzz mutate bench bench-try bench-binary microbench soak sbom fmt clean
+# As Caddy's own releases are built: without database drivers that only its
+# certificate authority could use.
+TAGS        := nobadger,nomysql,nopgx
+PLATFORMS   ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+
+.PHONY: help build run test lint unit integration tools fuzz mutate bench bench-try bench-binary microbench soak sbom release release-binary fmt clean
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 build: ## build the binary (the first time compiles Caddy, which takes minutes)
-	CGO_ENABLED=0 go build -trimpath -o $(BINARY) ./cmd/twentygate
+	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -o $(BINARY) ./cmd/twentygate
+
+release-binary: # what releases and the image hold; the version is the commit's, as Go knows it
+	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -buildvcs=auto -ldflags='-s -w' -o $(OUT) ./cmd/twentygate
 
 run: build ## build, post a genuine and a forged delivery, and go on serving
 	@scripts/run.sh $(BINARY)
@@ -26,13 +35,14 @@ tools: ## install what the tests need and this machine lacks
 	cd integration/node && npm ci --no-audit --no-fund
 	cd integration/bench/subjects/express && npm ci --no-audit --no-fund
 
-lint: ## gofmt, vet, staticcheck, and whether all modules are what go.sum says
-	@unformatted=$$(gofmt -l caddymodule cmd integration); \
+lint: ## gofmt, vet, staticcheck, the workflows, and whether all modules are what go.sum says
+	@unformatted=$$(gofmt -l caddymodule cmd integration scripts); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-clean: $$unformatted"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	cd integration && go vet ./... && go run $(STATICCHECK) ./...
 	cd integration/bench && go vet ./... && go run $(STATICCHECK) ./...
+	go run $(ACTIONLINT) .github/workflows/*.yml
 	go mod verify
 	cd integration && go mod verify
 
@@ -68,8 +78,11 @@ sbom: ## what is in the binary, as CycloneDX, in build/sbom.json
 	@mkdir -p $(BUILD)
 	go run $(CYCLONEDX) app -json -licenses -output $(BUILD)/sbom.json -main cmd/twentygate .
 
+release: ## archives, SBOMs and checksums of the commit in build/release; PLATFORMS=<os/arch ...>
+	@CYCLONEDX=$(CYCLONEDX) scripts/release.sh $(PLATFORMS)
+
 fmt: ## format Go and Caddyfiles
-	gofmt -w caddymodule cmd integration
+	gofmt -w caddymodule cmd integration scripts
 	go run ./cmd/twentygate fmt --overwrite Caddyfile.example
 
 clean: ## remove what was built

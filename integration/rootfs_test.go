@@ -2,7 +2,6 @@ package integration
 
 import (
 	"debug/elf"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,104 +19,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// image is the final stage of the Dockerfile.
-type image struct {
-	copies      [][2]string // what in the build stage becomes what in the image
-	owned       map[string]bool
-	environment []string
-	user, group uint32
-	command     []string
-}
-
-// readDockerfile reads the final stage of the Dockerfile, as far as it matters
-// for a root filesystem. An instruction that it does not know fails the test,
-// so that the two cannot drift apart.
-func readDockerfile(t *testing.T) image {
-	t.Helper()
-	text, err := os.ReadFile("../Dockerfile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	final := string(text)[strings.LastIndex(string(text), "\nFROM ")+1:]
-	img := image{owned: map[string]bool{}}
-	for line := range strings.Lines(final) {
-		instruction, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch instruction {
-		case "FROM":
-			if rest != "scratch" {
-				t.Fatalf("the final stage is made from %s, not from scratch", rest)
-			}
-		case "COPY":
-			words := strings.Fields(rest)
-			source, target := words[len(words)-2], words[len(words)-1]
-			if strings.HasSuffix(target, "/") {
-				target += filepath.Base(source)
-			}
-			img.copies = append(img.copies, [2]string{source, target})
-			img.owned[target] = strings.Contains(rest, "--chown=")
-		case "ENV":
-			img.environment = append(img.environment, strings.Fields(rest)...)
-		case "USER":
-			if _, err := fmt.Sscanf(rest, "%d:%d", &img.user, &img.group); err != nil {
-				t.Fatalf("USER %s: %v", rest, err)
-			}
-		case "ENTRYPOINT", "CMD":
-			var words []string
-			if err := json.Unmarshal([]byte(rest), &words); err != nil {
-				t.Fatalf("%s: %v", line, err)
-			}
-			img.command = append(img.command, words...)
-		case "", "#", "EXPOSE", "STOPSIGNAL", "LABEL", "HEALTHCHECK":
-		default:
-			t.Fatalf("the final stage has an instruction that this test does not know: %s", line)
-		}
-	}
-	return img
-}
-
-// lay makes the image's root filesystem in a folder.
-func (img image) lay(t *testing.T, root string) {
-	t.Helper()
-	for _, c := range img.copies {
-		source, target := c[0], filepath.Join(root, c[1])
-		mode := os.FileMode(0o644)
-		switch {
-		case strings.HasSuffix(source, "/twentygate"):
-			source, mode = harness.Binary(), 0o755
-		case strings.HasPrefix(source, "/src/"):
-			source = filepath.Join("..", strings.TrimPrefix(source, "/src/"))
-		case strings.HasPrefix(source, "/out/"): // an empty folder of the build stage
-			mode = os.ModeDir
-		}
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if mode.IsDir() {
-			err = os.Mkdir(target, 0o755)
-		} else {
-			var content []byte
-			if content, err = os.ReadFile(source); err == nil {
-				err = os.WriteFile(target, content, mode)
-			}
-		}
-		if err == nil && img.owned[c[1]] {
-			err = os.Chown(target, int(img.user), int(img.group))
-		}
-		if err != nil {
-			t.Fatalf("%s in the image: %v", c[1], err)
-		}
-	}
-	// What every container runtime adds.
-	writeFile(t, filepath.Join(root, "etc", "hosts"), "127.0.0.1 localhost\n")
-	if err := os.Chmod(filepath.Join(root, "etc", "hosts"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
+// secretFile is where the secret is mounted, in one of the ways to give it.
+const secretFile = "/run/secrets/twenty_webhook_secret"
 
 // The image's root filesystem, read-only, with the image's command under the
 // image's user, takes a genuine delivery and refuses a tampered one, given two
-// environment variables.
+// environment variables; and its health check tells whether it runs.
 func TestRootFilesystemOfTheImage(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Fatal("this test makes a root filesystem of its own and needs to be root, as it is in a container or in CI")
@@ -125,20 +33,27 @@ func TestRootFilesystemOfTheImage(t *testing.T) {
 	if img.user == 0 {
 		t.Error("the image runs as root")
 	}
+	for _, label := range []string{"title", "description", "source", "licenses", "version", "revision"} {
+		if img.labels["org.opencontainers.image."+label] == "" {
+			t.Errorf("the image has no label for its %s", label)
+		}
+	}
 	root := t.TempDir()
 	img.lay(t, root)
 	openPath(t, root)
 	checkStatic(t, filepath.Join(root, img.command[0]))
 
-	// The thread that does this lives in namespaces of its own, and ends with
-	// them: the ports of the example are those of nobody else there.
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		done <- img.try(root)
-	}()
-	if err := <-done; err != nil {
-		t.Error(err)
+	for _, given := range []string{"TWENTY_WEBHOOK_SECRET=" + secret, "TWENTY_WEBHOOK_SECRET_FILE=" + secretFile} {
+		// The thread that does this lives in namespaces of its own, and ends with
+		// them: the ports of the example are those of nobody else there.
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread()
+			done <- img.try(root, given)
+		}()
+		if err := <-done; err != nil {
+			t.Errorf("given %s: %v", strings.Split(given, "=")[0], err)
+		}
 	}
 }
 
@@ -168,20 +83,17 @@ func checkStatic(t *testing.T, path string) {
 }
 
 // try runs the image on the thread that calls it, which keeps its namespaces.
-func (img image) try(root string) error {
+func (img image) try(root, given string) error {
 	if err := isolate(root); err != nil {
 		return fmt.Errorf("making namespaces: %w", err)
 	}
-	cmd := exec.Command(img.command[0], img.command[1:]...)
-	cmd.Dir = "/"
 	// The two variables that are all it takes; the upstream is the example's
 	// stand-in.
-	cmd.Env = append(img.environment, "TWENTY_WEBHOOK_SECRET="+secret, "UPSTREAM=127.0.0.1:18082")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Chroot:     root,
-		Credential: &syscall.Credential{Uid: img.user, Gid: img.group},
+	environment := append(slices.Clone(img.environment), given, "UPSTREAM=127.0.0.1:18082")
+	if said, err := img.program(root, img.health, environment).CombinedOutput(); err == nil {
+		return fmt.Errorf("it is said to be healthy before it runs: %s", said)
 	}
-	cmd.Path, cmd.Err = img.command[0], nil
+	cmd := img.program(root, img.command, environment)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
@@ -202,6 +114,9 @@ func (img image) try(root string) error {
 	if err := img.deliver(); err != nil {
 		return err
 	}
+	if said, err := img.program(root, img.health, environment).CombinedOutput(); err != nil {
+		return fmt.Errorf("it is said not to be healthy: %w: %s", err, said)
+	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -210,6 +125,18 @@ func (img image) try(root string) error {
 		return fmt.Errorf("after SIGTERM: %w\n%s", err, log)
 	}
 	return nil
+}
+
+// program is a command in the image, as its user.
+func (img image) program(root string, command, environment []string) *exec.Cmd {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir, cmd.Env = "/", environment
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Chroot:     root,
+		Credential: &syscall.Credential{Uid: img.user, Gid: img.group},
+	}
+	cmd.Path, cmd.Err = command[0], nil // not one of this machine
+	return cmd
 }
 
 // watch reads a log to its end, and tells once whether the process serves.

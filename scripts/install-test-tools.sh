@@ -10,6 +10,7 @@ declare -A package_of=(
 	[nghttp]=nghttp2-client
 	[redis-server]=redis-server
 	[redis-sentinel]=redis-sentinel
+	[git]=git
 	[mount]=mount
 	[unshare]=util-linux
 	[prlimit]=util-linux
