@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,6 +30,8 @@ type Gate struct {
 	cmd   *exec.Cmd
 	ports map[string]int
 	ended chan struct{}
+
+	reloaded atomic.Bool
 }
 
 // portToken stands in a configuration for a free port of that name.
@@ -202,6 +205,7 @@ func (g *Gate) Reload(caddyfile string) {
 // Load posts another Caddyfile to the admin endpoint and returns the answer.
 func (g *Gate) Load(caddyfile string) (status int, body string) {
 	g.tb.Helper()
+	g.reloaded.Store(true)
 	return g.Admin(http.MethodPost, "/load", "text/caddyfile", g.Expand(caddyfile))
 }
 
