@@ -48,13 +48,16 @@ func (h *Handler) deliver(d *delivery, next caddyhttp.Handler) (err error) {
 	return h.handOver(d.w, d.r, d.upstreamBody(h.Monitor), next, &result, d.atEnd)
 }
 
+// unsigned are the headers that [delivery.stripUnsigned] removes, in canonical form.
+var unsigned = [...]string{"Connection", "Upgrade", "Http2-Settings", "Idempotency-Key", "X-Idempotency-Key", "Expect"}
+
 // stripUnsigned takes away what the signature does not cover and could turn the
 // connection, or the one delivery, into something else: an upgrade to a raw
 // tunnel; a promise to the HTTP transport that it may send twice; a list of
 // headers that a proxy is to take out, such as the signed ones.
 func (d *delivery) stripUnsigned() {
-	for _, name := range []string{"Connection", "Upgrade", "Http2-Settings", "Idempotency-Key", "X-Idempotency-Key", "Expect"} {
-		d.r.Header.Del(name)
+	for _, name := range unsigned {
+		delete(d.r.Header, name)
 	}
 }
 
