@@ -1,0 +1,127 @@
+package integration
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/twentygate/twentygate/integration/harness"
+)
+
+const examples = "../examples/"
+
+// mapped is an example with some of its paths, ports and hosts exchanged, in pairs
+// of old and new. What is not there any more fails the test: it and the example
+// cannot drift apart.
+func mapped(t *testing.T, text string, pairs ...string) string {
+	t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(text, pairs[i]) {
+			t.Fatalf("the example does not contain %q", pairs[i])
+		}
+		text = strings.ReplaceAll(text, pairs[i], pairs[i+1])
+	}
+	return text
+}
+
+// wantJudged sends a gate, at an address, what tells it from an open door: a
+// genuine delivery, the same again, a tampered one and an unsigned one.
+func wantJudged(t *testing.T, client *harness.Client, url, secret string, taken int) {
+	t.Helper()
+	genuine, tampered := harness.Sign(secret, harness.Body()), harness.Sign(secret, harness.Body())
+	tampered.Body[len(tampered.Body)-1] = ']'
+	for _, c := range []struct {
+		what   string
+		signed harness.Signed
+		want   int
+	}{
+		{"a genuine delivery", genuine, taken},
+		{"the same once more", genuine, http.StatusConflict},
+		{"a tampered one", tampered, http.StatusUnauthorized},
+		{"one signed with another secret", harness.Sign("another secret", harness.Body()), http.StatusUnauthorized},
+	} {
+		if status, err := client.Post(context.Background(), url, c.signed); err != nil || status != c.want {
+			t.Errorf("%s: status %d %v, want %d", c.what, status, err, c.want)
+		}
+	}
+	response, err := client.Client.Post(url, "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("an unsigned one: status %d, want 401", response.StatusCode)
+	}
+}
+
+// wantHealthy asks what a probe asks.
+func wantHealthy(t *testing.T, client *harness.Client, url string) {
+	t.Helper()
+	response, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("%s: status %d, want 200", url, response.StatusCode)
+	}
+}
+
+// exampleApp is an app of an example, run as the example says.
+type exampleApp struct {
+	// Lines is what it writes to its standard output.
+	Lines chan string
+	end   func()
+}
+
+// startExampleApp runs an app's command, which uses node, and returns once it
+// listens at the address.
+func startExampleApp(t *testing.T, address string, command ...string) *exampleApp {
+	t.Helper()
+	if command[0] != "node" {
+		t.Fatalf("the app's command is %q, and the test has node alone", command[0])
+	}
+	cmd := exec.Command(harness.Tool(t, "node"), command[1:]...)
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	app := &exampleApp{Lines: make(chan string, 10_000)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() {
+			app.Lines <- lines.Text()
+		}
+		_ = cmd.Wait()
+	}()
+	app.end = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+	})
+	t.Cleanup(app.end)
+	harness.Eventually(t, "the app at "+address, func() bool {
+		select {
+		case <-ended:
+			t.Fatal("the app has ended")
+		default:
+		}
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
+	return app
+}
