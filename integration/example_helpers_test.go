@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -28,6 +29,17 @@ func mapped(t *testing.T, text string, pairs ...string) string {
 		text = strings.ReplaceAll(text, pairs[i], pairs[i+1])
 	}
 	return text
+}
+
+// wantValid checks that the binary takes a Caddyfile as it stands.
+func wantValid(t *testing.T, caddyfile string, environment ...string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "Caddyfile")
+	writeFile(t, path, caddyfile)
+	result := harness.Run(t, environment, "validate", "--config", path, "--adapter", "caddyfile")
+	if result.Code != 0 {
+		t.Errorf("validate: %s", result.Stderr)
+	}
 }
 
 // wantJudged sends a gate, at an address, what tells it from an open door: a

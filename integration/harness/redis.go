@@ -81,6 +81,14 @@ func (r *Redis) Start() {
 	})
 }
 
+// Protect has the server ask for a password from now on.
+func (r *Redis) Protect(password string) {
+	r.tb.Helper()
+	if _, err := r.ask(fmt.Sprintf("CONFIG SET requirepass %q", password)); err != nil {
+		r.tb.Fatal(err)
+	}
+}
+
 // Pause stops the server as a machine that hangs does: its connections stay,
 // and new ones are made, but nothing answers.
 func (r *Redis) Pause() { r.signal(syscall.SIGSTOP) }
