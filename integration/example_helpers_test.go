@@ -3,6 +3,8 @@ package integration
 import (
 	"bufio"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -10,12 +12,18 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/twentygate/twentygate/integration/harness"
 )
 
 const examples = "../examples/"
+
+// deliverTimeout is the default of the directive's option.
+const deliverTimeout = time.Minute
 
 // mapped is an example with some of its paths, ports and hosts exchanged, in pairs
 // of old and new. What is not there any more fails the test: it and the example
@@ -136,4 +144,74 @@ func startExampleApp(t *testing.T, address string, command ...string) *exampleAp
 		return err == nil
 	})
 	return app
+}
+
+// wantRotation changes a secret that has two places as the examples' READMEs say,
+// while deliveries come: none of those that Twenty would send is refused.
+func wantRotation(t *testing.T, write func(name, secret string), old, renewed string, post func(secret string) int) {
+	t.Helper()
+	write("next", renewed)
+	harness.Eventually(t, "taken with the next secret", func() bool {
+		if status := post(old); status != http.StatusOK {
+			t.Errorf("before Twenty has changed: status %d, want 200", status)
+		}
+		return post(renewed) == http.StatusOK
+	})
+	write("current", renewed)
+	harness.Eventually(t, "refused with the old secret", func() bool {
+		if status := post(renewed); status != http.StatusOK {
+			t.Errorf("after Twenty has changed: status %d, want 200", status)
+		}
+		return post(old) == http.StatusUnauthorized
+	})
+}
+
+// startFlow posts genuine deliveries from several senders, one after the other each,
+// until stop is called, which returns how many there were. All must be taken, each
+// within the time that Twenty waits. One whose connection was closed without an
+// answer is posted again and counted; had it been let through, that would be refused.
+func startFlow(t *testing.T, url, secret string) (stop func() (sent, again int)) {
+	t.Helper()
+	var (
+		senders         sync.WaitGroup
+		posted, unheard atomic.Int64
+		done            = make(chan struct{})
+	)
+	send := func(client *harness.Client) bool {
+		posted.Add(1)
+		s := harness.Sign(secret, harness.Body())
+		for {
+			status, err := client.Post(context.Background(), url, s)
+			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+				unheard.Add(1)
+				continue
+			}
+			if err != nil || status != http.StatusOK {
+				t.Errorf("a delivery was lost: status %d %v", status, err)
+			}
+			return err == nil && status == http.StatusOK
+		}
+	}
+	for range 4 {
+		client := harness.NewClient(t)
+		client.Timeout = 5 * time.Second
+		senders.Go(func() {
+			for send(client) {
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	end := sync.OnceFunc(func() {
+		close(done)
+		senders.Wait()
+	})
+	t.Cleanup(end)
+	return func() (int, int) {
+		end()
+		return int(posted.Load()), int(unheard.Load())
+	}
 }

@@ -16,6 +16,8 @@ declare -A package_of=(
 	[prlimit]=util-linux
 	[chromium]=chromium
 	[nginx]=nginx
+	[systemd-analyze]=systemd
+	[systemd-sysusers]=systemd
 	[gcc]="gcc libc6-dev" # the race detector
 )
 

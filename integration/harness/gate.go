@@ -70,20 +70,38 @@ func Start(tb testing.TB, caddyfile string, environment ...string) *Gate {
 // makes namespaces. In the end it must become the gate, as exec does.
 func StartUnder(tb testing.TB, wrapper []string, caddyfile string, environment ...string) *Gate {
 	tb.Helper()
-	return start(tb, environment, "serving initial configuration", func(g *Gate) []string {
-		path := filepath.Join(g.Home, "Caddyfile")
-		if err := os.WriteFile(path, []byte(g.Expand(caddyfile)), 0o600); err != nil {
+	return start(tb, nil, environment, serving, withCaddyfile(tb, wrapper, caddyfile))
+}
+
+// StartOn is Start with a listening socket as file descriptor 3, as systemd hands
+// one over.
+func StartOn(tb testing.TB, socket *os.File, caddyfile string, environment ...string) *Gate {
+	tb.Helper()
+	return start(tb, []*os.File{socket}, environment, serving, withCaddyfile(tb, nil, caddyfile))
+}
+
+// serving is what Caddy logs once it serves.
+const serving = "serving initial configuration"
+
+// withCaddyfile makes the command that runs a gate with a Caddyfile in its home.
+func withCaddyfile(tb testing.TB, wrapper []string, caddyfile string) func(*Gate) []string {
+	return func(g *Gate) []string {
+		tb.Helper()
+		if err := os.WriteFile(g.Config(), []byte(g.Expand(caddyfile)), 0o600); err != nil {
 			tb.Fatal(err)
 		}
-		return append(append([]string(nil), wrapper...), binary, "run", "--config", path, "--adapter", "caddyfile")
-	})
+		return append(append([]string(nil), wrapper...), binary, "run", "--config", g.Config(), "--adapter", "caddyfile")
+	}
 }
+
+// Config is the path of the Caddyfile that the gate was started with.
+func (g *Gate) Config() string { return filepath.Join(g.Home, "Caddyfile") }
 
 // StartCommand runs the binary under test with arguments in which {{name}} stands
 // for a free port, and returns once it has logged the message ready.
 func StartCommand(tb testing.TB, environment []string, ready string, arguments ...string) *Gate {
 	tb.Helper()
-	return start(tb, environment, ready, func(g *Gate) []string {
+	return start(tb, nil, environment, ready, func(g *Gate) []string {
 		command := []string{binary}
 		for _, argument := range arguments {
 			command = append(command, g.Expand(argument))
@@ -93,10 +111,10 @@ func StartCommand(tb testing.TB, environment []string, ready string, arguments .
 }
 
 // start runs what command makes, again where another process took its ports.
-func start(tb testing.TB, environment []string, ready string, command func(*Gate) []string) *Gate {
+func start(tb testing.TB, files []*os.File, environment []string, ready string, command func(*Gate) []string) *Gate {
 	tb.Helper()
 	for range 5 {
-		g := launch(tb, environment, command)
+		g := launch(tb, files, environment, command)
 		_, err := g.Log.await(0, "that it serves", func(e Entry) bool { return e.Msg == ready })
 		if err == nil {
 			tb.Cleanup(g.cleanup)
@@ -112,7 +130,7 @@ func start(tb testing.TB, environment []string, ready string, command func(*Gate
 	return nil
 }
 
-func launch(tb testing.TB, environment []string, makeCommand func(*Gate) []string) *Gate {
+func launch(tb testing.TB, files []*os.File, environment []string, makeCommand func(*Gate) []string) *Gate {
 	tb.Helper()
 	g := &Gate{
 		Log:   newLog(),
@@ -125,6 +143,7 @@ func launch(tb testing.TB, environment []string, makeCommand func(*Gate) []strin
 	g.cmd = exec.Command(command[0], command[1:]...)
 	g.cmd.Env = append(homeEnvironment(g.Home), environment...)
 	g.cmd.Dir = g.Home
+	g.cmd.ExtraFiles = files
 	stderr, err := g.cmd.StderrPipe()
 	if err != nil {
 		tb.Fatal(err)
