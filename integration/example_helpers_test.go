@@ -97,7 +97,20 @@ func wantHealthy(t *testing.T, client *harness.Client, url string) {
 type exampleApp struct {
 	// Lines is what it writes to its standard output.
 	Lines chan string
-	end   func()
+
+	process *os.Process
+	ended   chan struct{}
+	state   string
+}
+
+// terminate asks the app to end, and returns how it did.
+func (app *exampleApp) terminate(t *testing.T) string {
+	t.Helper()
+	if err := app.process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	harness.Soon(t, "the end of the app", app.ended)
+	return app.state
 }
 
 // startExampleApp runs an app's command, which uses node, and returns once it
@@ -116,24 +129,23 @@ func startExampleApp(t *testing.T, address string, command ...string) *exampleAp
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	app := &exampleApp{Lines: make(chan string, 10_000)}
-	ended := make(chan struct{})
+	app := &exampleApp{Lines: make(chan string, 10_000), process: cmd.Process, ended: make(chan struct{})}
 	go func() {
-		defer close(ended)
+		defer close(app.ended)
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
 			app.Lines <- lines.Text()
 		}
 		_ = cmd.Wait()
+		app.state = cmd.ProcessState.String()
 	}()
-	app.end = sync.OnceFunc(func() {
+	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		<-ended
+		<-app.ended
 	})
-	t.Cleanup(app.end)
 	harness.Eventually(t, "the app at "+address, func() bool {
 		select {
-		case <-ended:
+		case <-app.ended:
 			t.Fatal("the app has ended")
 		default:
 		}
