@@ -179,9 +179,9 @@ func wantRotation(t *testing.T, write func(name, secret string), old, renewed st
 }
 
 // startFlow posts genuine deliveries from several senders, one after the other each,
-// until stop is called, which returns how many there were. All must be taken, each
-// within the time that Twenty waits. One whose connection was closed without an
-// answer is posted again and counted; had it been let through, that would be refused.
+// until stop is called, which returns how many there were. All must be taken. One whose
+// connection was closed without an answer is posted again and counted; had it been let
+// through, that would be refused.
 func startFlow(t *testing.T, url, secret string) (stop func() (sent, again int)) {
 	t.Helper()
 	var (
@@ -206,7 +206,6 @@ func startFlow(t *testing.T, url, secret string) (stop func() (sent, again int))
 	}
 	for range 4 {
 		client := harness.NewClient(t)
-		client.Timeout = 5 * time.Second
 		senders.Go(func() {
 			for send(client) {
 				select {
