@@ -83,7 +83,7 @@ release: ## archives, SBOMs and checksums of the commit in build/release; PLATFO
 
 fmt: ## format Go and Caddyfiles
 	gofmt -w caddymodule cmd integration scripts
-	for file in Caddyfile.example $(wildcard examples/*/Caddyfile); do go run ./cmd/twentygate fmt --overwrite $$file; done
+	for file in Caddyfile.example $(wildcard examples/*/Caddyfile); do go run ./cmd/twentygate fmt --overwrite $$file || exit 1; done
 
 clean: ## remove what was built
 	rm -rf $(BUILD) integration/node/node_modules
