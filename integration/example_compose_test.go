@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,6 +71,9 @@ func TestExampleComposeIsClosed(t *testing.T) {
 	if _, waits := gate.DependsOn["receiver"]; !waits {
 		t.Error("the receiver is stopped before the gate")
 	}
+	if gate.HealthCheck != nil {
+		t.Errorf("the gate is asked %v, and not what the image says", gate.HealthCheck.Test)
+	}
 	for name, service := range project.Services {
 		if service.Restart != "unless-stopped" {
 			t.Errorf("%s restarts %q", name, service.Restart)
@@ -103,6 +107,9 @@ func TestExampleComposeRuns(t *testing.T) {
 	running := harness.Start(t, exampleCaddyfile(t), environment...)
 	url := "http://127.0.0.1:" + strings.TrimPrefix(environment[0], "GATE_PORT=")
 	wantHealthy(t, harness.NewClient(t), url+"/healthz")
+	if result := harness.Run(t, environment, imageHealthCheck(t)...); result.Code != 0 {
+		t.Errorf("Docker takes the gate for unhealthy: %s", result.Stderr)
+	}
 	wantJudged(t, harness.NewClient(t), url+"/hook", secret, 200)
 	if line := harness.Receive(t, "a line of the receiver's", received.Lines); !strings.HasPrefix(line, "POST /hook ") {
 		t.Errorf("the receiver says %q", line)
@@ -145,4 +152,17 @@ func dockerSecret(t *testing.T, project *types.Project, gate types.ServiceConfig
 	file := t.TempDir() + "/" + name
 	writeFile(t, file, secret+"\n")
 	return file
+}
+
+// imageHealthCheck is what Docker asks the image's binary, for which compose.yaml has
+// no other command.
+func imageHealthCheck(t *testing.T) []string {
+	t.Helper()
+	_, line, found := strings.Cut(read(t, "../Dockerfile"), "\nHEALTHCHECK ")
+	_, line, listed := strings.Cut(strings.SplitN(line, "\n", 2)[0], " CMD ")
+	var words []string
+	if err := json.Unmarshal([]byte(line), &words); err != nil || !found || !listed || words[0] != "/usr/bin/twentygate" {
+		t.Fatalf("the image's health check is %q: %v", line, err)
+	}
+	return words[1:]
 }

@@ -21,6 +21,8 @@ import (
 type secretVolume struct {
 	dir     string
 	version int
+	// own gives a folder or a file to whom the pod says.
+	own func(t *testing.T, path string, mode os.FileMode)
 }
 
 // publish exchanges all files at once, and removes the ones that were there.
@@ -33,8 +35,10 @@ func (v *secretVolume) publish(t *testing.T, files map[string]string) {
 	if err := os.Mkdir(filepath.Join(v.dir, name), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	v.own(t, filepath.Join(v.dir, name), 0o750)
 	for file, content := range files {
 		writeFile(t, filepath.Join(v.dir, name, file), content)
+		v.own(t, filepath.Join(v.dir, name, file), 0)
 	}
 	if err := errorsOf(os.Symlink(name, data+"_tmp"), os.Rename(data+"_tmp", data)); err != nil {
 		t.Fatal(err)
@@ -60,12 +64,45 @@ type pod struct {
 	probe  []string
 }
 
+// ownerOf gives what the kubelet writes to root and the pod's group, files with the
+// volume's mode. An ordinary user can't, and keeps them.
+func ownerOf(c *cluster) func(*testing.T, string, os.FileMode) {
+	pod := c.deployment.Spec.Template.Spec
+	volume := pod.Volumes[slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Secret != nil })]
+	return func(t *testing.T, path string, mode os.FileMode) {
+		t.Helper()
+		if mode == 0 {
+			mode = os.FileMode(*volume.Secret.DefaultMode)
+		}
+		if os.Getuid() != 0 {
+			return
+		}
+		if err := errorsOf(os.Chown(path, 0, int(*pod.SecurityContext.FSGroup)), os.Chmod(path, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// become is a command that has the gate be the user that the pod says, without
+// capabilities, from a binary that this user can reach. An ordinary user can't.
+func become(c *cluster, gate corev1.Container) []string {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	return []string{"sh", "-euc", fmt.Sprintf(`cp "$1" "$HOME/gate"
+		shift
+		chown -R %[1]d:%[2]d "$HOME"
+		exec setpriv --reuid=%[1]d --regid=%[2]d --groups=%[3]d --no-new-privs --bounding-set=-all --inh-caps=-all "$HOME/gate" "$@"`,
+		*gate.SecurityContext.RunAsUser, *gate.SecurityContext.RunAsGroup, *c.deployment.Spec.Template.Spec.SecurityContext.FSGroup), "sh"}
+}
+
 // startPod runs the containers of a pod: commands, environment and mounts are those of
 // the Deployment, ports and folders are mapped.
 func startPod(t *testing.T, c *cluster, redis *harness.Redis, files map[string]string) *pod {
 	t.Helper()
 	gate, app := c.container(t, "gate"), c.container(t, "app")
-	p := &pod{volume: &secretVolume{dir: t.TempDir()}}
+	p := &pod{volume: &secretVolume{dir: t.TempDir(), own: ownerOf(c)}}
+	openPath(t, p.volume.dir)
 	p.volume.publish(t, files)
 
 	port := fmt.Sprint(harness.FreePort(t))
@@ -94,7 +131,7 @@ func startPod(t *testing.T, c *cluster, redis *harness.Redis, files map[string]s
 	caddyfile := mapped(t, c.config.Data["Caddyfile"], "/run/secrets/twenty", p.volume.dir, "redis:6379", redis.Address())
 	environment := "UPSTREAM=127.0.0.1:" + port
 	wantValid(t, caddyfile, environment)
-	p.gate = harness.Start(t, mapped(t, caddyfile, "http://:8080", "http://:{{gate}}",
+	p.gate = harness.StartUnder(t, become(c, gate), mapped(t, caddyfile, "http://:8080", "http://:{{gate}}",
 		"http://:9180", "http://:{{metrics}}", "http://:8081", "http://:{{inspector}}"), environment)
 	p.url = "http://" + p.gate.Address() + "/"
 	return p
