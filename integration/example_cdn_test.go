@@ -79,11 +79,10 @@ func TestExampleCDN(t *testing.T) {
 	const host, caller, stranger = "hooks.example.com", "127.0.0.2", "127.0.0.3"
 	certificate, key := originCertificate(t, host)
 	upstream := harness.NewUpstream(t)
-	file := filepath.Join(t.TempDir(), "secret")
-	writeFile(t, file, secret+"\n")
-	environment := []string{"TWENTY_WEBHOOK_SECRET_FILE=" + file, "UPSTREAM=" + upstream.Address()}
+	environment := []string{"UPSTREAM=" + upstream.Address()}
 
 	caddyfile := mapped(t, read(t, examples+"cdn/Caddyfile"),
+		"/etc/twentygate/secret", secretPlaces(t),
 		"/etc/twentygate/origin.pem", certificate, "/etc/twentygate/origin.key", key)
 	wantValid(t, caddyfile, environment...)
 	gate := harness.Start(t, mapped(t, caddyfile,

@@ -158,6 +158,16 @@ func startExampleApp(t *testing.T, address string, command ...string) *exampleAp
 	return app
 }
 
+// secretPlaces is a folder with the secret in both places that the examples have for it.
+func secretPlaces(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"current", "next"} {
+		writeFile(t, filepath.Join(dir, name), secret+"\n")
+	}
+	return dir
+}
+
 // wantRotation changes a secret that has two places as the examples' READMEs say,
 // while deliveries come: none of those that Twenty would send is refused.
 func wantRotation(t *testing.T, write func(name, secret string), old, renewed string, post func(secret string) int) {

@@ -3,7 +3,6 @@ package integration
 import (
 	"fmt"
 	"net/http"
-	"path/filepath"
 	"testing"
 
 	"github.com/twentygate/twentygate/integration/harness"
@@ -16,14 +15,11 @@ func TestExampleReplicas(t *testing.T) {
 	const password = "the password of Redis"
 	upstream, redis := harness.NewUpstream(t), harness.StartRedis(t)
 	redis.Protect(password)
-	file := filepath.Join(t.TempDir(), "secret")
-	writeFile(t, file, secret+"\n")
-	environment := []string{
-		"TWENTY_WEBHOOK_SECRET_FILE=" + file, "REDIS_PASSWORD=" + password, "UPSTREAM=" + upstream.Address(),
-	}
-	wantValid(t, read(t, examples+"replicas/Caddyfile"), environment...)
+	environment := []string{"REDIS_PASSWORD=" + password, "UPSTREAM=" + upstream.Address()}
+	caddyfile := mapped(t, read(t, examples+"replicas/Caddyfile"), "/etc/twentygate/secret", secretPlaces(t))
+	wantValid(t, caddyfile, environment...)
 
-	caddyfile := mapped(t, read(t, examples+"replicas/Caddyfile"),
+	caddyfile = mapped(t, caddyfile,
 		"127.0.0.1:2019", "127.0.0.1:{{admin}}",
 		"http://:8080", "http://:{{gate}}",
 		"redis.internal:6379", redis.Address())
