@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/twentygate/twentygate/integration/harness"
@@ -104,36 +103,5 @@ http://:{{inner}} {
 	result = runCheckWith(t, []string{"TWENTY_WEBHOOK_SECRET=" + secret, "SSL_CERT_FILE=" + other}, url)
 	if result.Code != 1 || len(upstream.Deliveries()) != before {
 		t.Errorf("exit %d with %d deliveries more\n%s", result.Code, len(upstream.Deliveries())-before, result.Stderr)
-	}
-}
-
-// What the README shows of check is what it prints.
-func TestReadmeCheck(t *testing.T) {
-	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	mistaken := startReceiver(t, []string{"SECRET=" + secret}, "node", "receivers/node/nonce_as_replay_key.mjs")
-	gate := harness.Start(t, harness.Caddyfile("", "twenty_webhook {\nsecret {env.SECRET}\n}\nrespond taken"), "SECRET="+secret)
-	printed := runCheck(t, "http://"+gate.Address()+"/", secret).Stdout + runCheck(t, mistaken, secret).Stdout
-	shown := 0
-	for block := range strings.SplitSeq(string(readme), "```") {
-		_, session, found := strings.Cut(block, "twenty-webhook check http://")
-		if !found || !strings.HasPrefix(block, "console\n") {
-			continue
-		}
-		for line := range strings.Lines(session) {
-			if strings.Contains(line, "127.0.0.1:") || strings.HasPrefix(line, "…") {
-				continue // the URL, and what is left out
-			}
-			shown++
-			if !strings.Contains(printed, line) {
-				t.Errorf("it does not print %q", line)
-			}
-		}
-	}
-	if shown < 20 {
-		t.Errorf("the README shows %d lines of check", shown)
 	}
 }

@@ -65,7 +65,7 @@ func TestAlertRules(t *testing.T) {
 		if row := "| `" + name + "` | " + severity[1] + " |"; !strings.Contains(readme, row) {
 			t.Errorf("monitoring/README.md has no row %s", row)
 		}
-		for _, key := range []string{"summary", "description", "action"} {
+		for _, key := range []string{"summary", "description", "action", "runbook_url"} {
 			if !strings.Contains(rest, key+": ") {
 				t.Errorf("%s has no %s", name, key)
 			}
@@ -151,8 +151,8 @@ var (
 	templated   = regexp.MustCompile(`\$labels\.(\w+)`)
 )
 
-// Every metric and every label that alerts, dashboard and README name is one that
-// a running gate has, and the dashboard and the README leave none out.
+// Every metric and every label that alerts, dashboard and reference name is one that
+// a running gate has, and the dashboard and the reference leave none out.
 func TestMonitoringNamesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	upstream := harness.NewUpstream(t)
@@ -199,16 +199,16 @@ func TestMonitoringNamesWhatThereIs(t *testing.T) {
 		}
 	}
 	shown := strings.Join(expressions(t), "\n")
-	_, readme, _ := strings.Cut(read(t, "../README.md"), "<!-- metrics -->")
-	readme, _, _ = strings.Cut(readme, "<!-- /metrics -->")
-	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]*) \\|").FindAllStringSubmatch(readme, -1)
+	_, table, _ := strings.Cut(read(t, "../docs/reference.md"), "<!-- metrics -->")
+	table, _, _ = strings.Cut(table, "<!-- /metrics -->")
+	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| ([^|]*) \\|").FindAllStringSubmatch(table, -1)
 	if len(rows) != len(metricNames) {
-		t.Errorf("the README has %d metrics in its table, and there are %d", len(rows), len(metricNames))
+		t.Errorf("the reference has %d metrics in its table, and there are %d", len(rows), len(metricNames))
 	}
 	for _, row := range rows {
 		want := "`" + strings.Join(metricNames[row[1]], "`, `") + "`"
 		if row[2] != want {
-			t.Errorf("the README gives %s the labels %s, want %s", row[1], row[2], want)
+			t.Errorf("the reference gives %s the labels %s, want %s", row[1], row[2], want)
 		}
 	}
 	for name := range metricNames {

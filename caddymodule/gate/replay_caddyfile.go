@@ -35,7 +35,7 @@ func (ReplayOff) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // UnmarshalCaddyfile sets up the guard from Caddyfile tokens. Syntax:
 //
-//	memory {
+//	replay memory {
 //		name     <word>
 //		capacity <number>
 //		journal  <path> [sync]
