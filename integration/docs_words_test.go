@@ -1,13 +1,17 @@
 package integration
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/twentygate/twentygate/integration/harness"
 )
 
 const referencePage = "../docs/reference.md"
@@ -158,4 +162,41 @@ func TestReadmeHasTheMeasuredFigures(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The log line in the reference has the fields of a real one, but for its time.
+func TestReferenceLogLine(t *testing.T) {
+	t.Parallel()
+	upstream := harness.NewUpstream(t)
+	gate := startGate(t, upstream, "name twenty")
+	gate.Post("/hook", harness.SignAt(secret, "1735066639761", harness.Body()))
+	real := gate.Log.WaitMessage(t, 0, "refused: stale")
+	shown := false
+	for _, b := range blocksOf(t, referencePage) {
+		if !strings.HasPrefix(b.text, `{"level":`) {
+			continue
+		}
+		shown = true
+		want := fieldsOf(t, real.Line)
+		delete(want, "ts")
+		if got := fieldsOf(t, b.text); !maps.Equal(got, want) {
+			t.Errorf("%s: the line has the fields %v, and a real one %v", b.where, got, want)
+		}
+	}
+	if !shown {
+		t.Error("the reference shows no log line")
+	}
+}
+
+func fieldsOf(t *testing.T, line string) map[string]bool {
+	t.Helper()
+	var values map[string]any
+	if err := json.Unmarshal([]byte(line), &values); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	fields := map[string]bool{}
+	for name := range values {
+		fields[name] = true
+	}
+	return fields
 }
