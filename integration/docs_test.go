@@ -118,3 +118,25 @@ func syntaxesOf(t *testing.T) []string {
 	}
 	return all
 }
+
+// The syntax stands in the doc comment of the parser, as Caddy's own modules have
+// it, and in that of the type, which Caddy's website shows. They are the same.
+func TestTypeDocsHaveTheSyntax(t *testing.T) {
+	t.Parallel()
+	var source strings.Builder
+	for _, path := range goFiles(t, ".go") {
+		if !strings.HasSuffix(path, "_test.go") {
+			source.WriteString(read(t, path))
+		}
+	}
+	syntaxes := syntaxesOf(t)
+	if len(syntaxes) != 5 {
+		t.Errorf("%d parsers have a syntax: are they found?", len(syntaxes))
+	}
+	for _, syntax := range syntaxes {
+		comment := "//\t" + strings.ReplaceAll(strings.TrimSuffix(syntax, "\n"), "\n", "\n//\t") + "\n"
+		if n := strings.Count(source.String(), comment); n != 2 {
+			t.Errorf("it stands %d times, once for the parser and once for the type is wanted:\n%s", n, comment)
+		}
+	}
+}

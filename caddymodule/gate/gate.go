@@ -44,12 +44,35 @@ const (
 // A verified delivery is carried through to the next handler even when the
 // sender hangs up: Twenty gives up after 5 seconds and does not try again.
 //
-// A Caddyfile of one line: `twenty_webhook {env.TWENTY_WEBHOOK_SECRET}`. The same
-// in JSON: `{"handler": "twenty_webhook", "secrets": [{"value":
-// "{env.TWENTY_WEBHOOK_SECRET}"}]}`, where sizes are numbers of bytes.
+// A Caddyfile of one line is `twenty_webhook {env.TWENTY_WEBHOOK_SECRET}`, in front
+// of `reverse_proxy`. It stands where authentication stands in the order of
+// directives, so it needs neither `route` nor an `order` option. All of its
+// Caddyfile syntax, where sizes are such as `10MiB`:
+//
+//	twenty_webhook [<placeholder>] {
+//		secret          <value> [label <word>] [until <RFC 3339 time>]
+//		secret_file     <path>  [label <word>] [until <RFC 3339 time>]
+//		max_age         <duration>
+//		max_future      <duration>
+//		max_body        <size>
+//		body_timeout    <duration>
+//		max_buffered    <size>
+//		workspace       <id...>
+//		webhook         <id...>
+//		target          <url...>
+//		deliver_timeout <duration>
+//		replay          memory|redis|off { … }
+//		dedupe          <duration>
+//		monitor
+//		name            <word>
+//	}
+//
+// In JSON sizes are numbers of bytes, and durations strings such as `"5m"`. The
+// least that works is `{"handler": "twenty_webhook", "secrets": [{"value":
+// "{env.TWENTY_WEBHOOK_SECRET}"}]}`.
 //
 // The caller of a refused request learns the status and nothing else. Why it
-// was refused is in the log, and in the placeholder
+// was refused is in the log, with what to do about it, and in the placeholder
 // `{http.twenty_webhook.verdict}`.
 //
 // Placeholders, for later handlers, error routes and logs:
@@ -72,7 +95,9 @@ type Handler struct {
 	// without loss: add the new one, change it in Twenty, remove the old one.
 	Secrets []Secret `json:"secrets,omitempty"`
 
-	// How old a delivery may be, by its signed timestamp. Default: `5m`.
+	// How old a delivery may be, by its signed timestamp, when it comes and again
+	// once its body is there. For as long, replays of it are remembered.
+	// Default: `5m`.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
 
 	// How far a delivery's timestamp may be ahead of this machine's clock.
@@ -82,8 +107,8 @@ type Handler struct {
 	// The largest body that is accepted, in bytes. Default: 10 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
 
-	// How long a body may take to come. Default: `5s`, after which Twenty
-	// itself has given up.
+	// How long a body may take to come, waiting for room included. Default:
+	// `5s`, after which Twenty itself has given up.
 	BodyTimeout caddy.Duration `json:"body_timeout,omitempty"`
 
 	// How much memory the bodies in flight may take together, in bytes, over
@@ -112,20 +137,23 @@ type Handler struct {
 	Dedupe caddy.Duration `json:"dedupe,omitempty"`
 
 	// How long the next handler may take with one delivery, also after the
-	// sender has hung up. Default: `60s`.
+	// sender has hung up; then it is ended, and counts as 504. An exit of the
+	// process waits as long for the deliveries under way. Default: `60s`.
 	DeliverTimeout caddy.Duration `json:"deliver_timeout,omitempty"`
 
-	// What keeps a delivery from being let through twice. Default:
+	// What keeps a delivery from being let through twice: `memory`, `redis`, or
+	// `off`. Gates that give one guard different settings do not load. Default:
 	// `{"guard": "memory"}`.
 	ReplayRaw json.RawMessage `json:"replay,omitempty" caddy:"namespace=http.twenty_webhook.replay inline_key=guard"`
 
-	// Judge and report, but let everything through: for trying the gate in
-	// front of a live receiver.
+	// Judge and report, but let everything through as it came, forgeries too: for
+	// trying the gate in front of a live receiver. Default: false.
 	Monitor bool `json:"monitor,omitempty"`
 
-	// How logs and metrics call this gate. Gates of one name share
-	// `max_buffered` and their numbers. In a Caddyfile the default is `gate-1`, `gate-2`, … in the order of the file
-	// (`route-gate-1`, … in named routes); in JSON it is `gate`.
+	// How logs, metrics and the inspector call this gate: one word of
+	// `[a-z0-9_-]`, at most 32 long. Gates of one name share `max_buffered` and
+	// their numbers. Default: in a Caddyfile `gate-1`, `gate-2`, … in the order of
+	// the file (`route-gate-1`, … in named routes), in JSON `gate`.
 	Name string `json:"name,omitempty"`
 
 	logger  *zap.Logger // for the gate itself

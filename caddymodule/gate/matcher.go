@@ -24,7 +24,15 @@ func init() { caddy.RegisterModule(MatchEvent{}) }
 // to fit.
 //
 // It matches nothing in front of that handler, and nothing that was not
-// verified, also where the handler only monitors.
+// verified, also where the handler only monitors. In the standard order of
+// directives `rewrite`, `map`, `vars`, `header` and `method` stand in front of it,
+// and `handle`, `route` and `reverse_proxy` behind.
+//
+// In a Caddyfile, where several lines in a named matcher add up:
+//
+//	twenty_event <pattern...>
+//
+// In `expression` it is `twenty_event('person.*')`.
 type MatchEvent []string
 
 // CaddyModule returns the Caddy module information.

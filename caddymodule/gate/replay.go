@@ -18,7 +18,8 @@ func init() {
 }
 
 // ReplayOff is the absence of a replay guard: a captured delivery can be sent
-// again for as long as it is fresh.
+// again for as long as it is fresh. In a Caddyfile it is `replay off`; it has no
+// options, and `dedupe` can't be used with it.
 type ReplayOff struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -29,11 +30,24 @@ func (ReplayOff) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// ReplayMemory is the replay guard that lives in this process. It outlives
-// config reloads, and, with a journal, restarts.
+// ReplayMemory is the replay guard that lives in this process, and the one that a
+// gate has unless it names another. It remembers the signature of each delivery
+// that it let through for as long as that would count as fresh, and outlives config
+// reloads, and, with a journal, restarts. A delivery that the upstream did not take
+// may come again, 5 times at most.
+//
+// In a Caddyfile:
+//
+//	replay memory {
+//		name     <word>
+//		capacity <number>
+//		journal  <path> [sync]
+//	}
 type ReplayMemory struct {
 	// The guard's name. All gates of the process that give the same name share
-	// it. Default: `default`.
+	// it, so that a capture is refused at each of them. Gates that are reached by
+	// proxying back into the same process need a name of their own. Default:
+	// `default`.
 	Name string `json:"name,omitempty"`
 
 	// How many deliveries are remembered at most; some 60 bytes of memory each,
@@ -42,12 +56,13 @@ type ReplayMemory struct {
 	Capacity int `json:"capacity,omitempty"`
 
 	// Where to keep a journal, so that a restart forgets nothing: files whose
-	// names begin with this path. One process can own it at a time. Default:
-	// none, and a restart costs replay protection for one `max_age`.
+	// names begin with this path, in a directory that exists and that the gate may
+	// write to. The path may hold `{env.NAME}`. One process can own it at a time.
+	// Default: none, and a restart costs replay protection for one `max_age`.
 	Journal string `json:"journal,omitempty"`
 
 	// Have every record on the disk itself before its delivery goes on. Without
-	// it a record outlives the process, but not a power cut.
+	// it a record outlives the process, but not a power cut. Default: false.
 	JournalSync bool `json:"journal_sync,omitempty"`
 
 	resolvedJournal string

@@ -44,12 +44,12 @@ type Secret struct {
 	// stays. The path may hold `{env.NAME}`.
 	File string `json:"file,omitempty"`
 
-	// How logs and metrics call this secret. Default: `secret-` and its place
-	// in the list, from 1.
+	// How logs and metrics call this secret: one word of `[a-z0-9_-]`, at most 32
+	// long. Default: `secret-` and its place in the list, from 1.
 	Label string `json:"label,omitempty"`
 
-	// When the secret ends, as an RFC 3339 time. Deliveries that arrive later
-	// are no longer verified with it. Default: never.
+	// When the secret ends, as an RFC 3339 time such as `2027-01-31T00:00:00Z`.
+	// Deliveries that arrive later are no longer verified with it. Default: never.
 	Until time.Time `json:"until,omitzero"`
 }
 

@@ -38,6 +38,13 @@ func init() {
 // speaks HTTP/1.1, can't be told from one on this machine: do not route such a
 // proxy here.
 //
+// In a Caddyfile, on a site of its own such as `http://127.0.0.1:8081`:
+//
+//	twenty_inspector [<gate name…>] {
+//		allow <cidr…>
+//		hosts <name…>
+//	}
+//
 // # Under its mount there are
 //
 // Path | What

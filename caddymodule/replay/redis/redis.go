@@ -47,6 +47,22 @@ func init() {
 // replication is asynchronous. A Cluster counts as one: while a node of it does
 // not answer, `on_outage` holds for all deliveries.
 //
+// In a Caddyfile, where only `address` is required:
+//
+//	replay redis {
+//		name          <word>
+//		address       <host:port...>
+//		username      <user>
+//		password      <password>
+//		password_file <path>
+//		db            <number>
+//		tls
+//		master        <name>
+//		prefix        <text>
+//		timeout       <duration>
+//		on_outage     local|deny
+//	}
+//
 // The user needs the commands `GET`, `SET`, `DEL`, `PTTL`, `PEXPIRE`, `EVAL`
 // and `EVALSHA` on keys that begin with the prefix; `SELECT` with a `db`;
 // `CLUSTER SLOTS` in a Cluster. `INFO` is used where it is allowed.
@@ -98,7 +114,7 @@ type Redis struct {
 	Prefix string `json:"prefix,omitempty"`
 
 	// How long a delivery may wait for Redis, whatever state the network is in.
-	// Connecting is part of it. Default: `500ms`.
+	// Connecting is part of it. At most `30s`. Default: `500ms`.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	// What happens while Redis does not answer. `local` lets deliveries through
