@@ -110,6 +110,9 @@ func commitSource(t *testing.T, dir, tag string) {
 		}
 		writeFile(t, filepath.Join(dir, name), string(text))
 	}
+	if err := os.CopyFS(filepath.Join(dir, "docs"), os.DirFS("../docs")); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Chmod(filepath.Join(dir, "scripts", "release.sh"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +158,15 @@ func checkArchive(t *testing.T, path, folder, tag string) {
 			}
 		}
 	}
-	if want := []string{"CHANGELOG.md", "Caddyfile.example", "LICENSE", "README.md", "SECURITY.md", "twentygate", folder + ".sbom.json"}; !slices.Equal(names, want) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"CHANGELOG.md", "Caddyfile.example", "LICENSE", "README.md", "SECURITY.md"}
+	for _, page := range pages {
+		want = append(want, strings.TrimPrefix(page, "../"))
+	}
+	if want = append(want, "twentygate", folder+".sbom.json"); !slices.Equal(names, want) {
 		t.Errorf("the archive holds %v, want %v", names, want)
 	}
 	said, err := exec.Command(binary, "version").CombinedOutput()

@@ -32,7 +32,7 @@ for platform in "$@"; do
 		unset GOOS GOARCH
 		go run "$CYCLONEDX" bin -json -noserial -notimestamp -version "$version" -output "$out/$name.sbom.json" "$work/$name/$binary"
 		go run ./scripts/pack -time "$time" -folder "$name" "$out/$archive" \
-			"$work/$name/$binary" "$out/$name.sbom.json" README.md LICENSE CHANGELOG.md SECURITY.md Caddyfile.example
+			"$work/$name/$binary" "$out/$name.sbom.json" README.md LICENSE CHANGELOG.md SECURITY.md Caddyfile.example docs/*.md
 	)
 done
 (cd "$out" && sha256sum -- * >SHA256SUMS)

@@ -50,6 +50,10 @@ func run(archive, folder string, at time.Time, files []string) error {
 			return err
 		}
 		name := filepath.Base(file)
+		// The README's links lead there.
+		if filepath.Base(filepath.Dir(file)) == "docs" {
+			name = path.Join("docs", name)
+		}
 		mode := os.FileMode(0o644)
 		// The name tells, and not the file's mode, which depends on who built it.
 		if strings.TrimSuffix(name, ".exe") == "twentygate" {

@@ -109,6 +109,29 @@ func TestZipCanBeUnpacked(t *testing.T) {
 	}
 }
 
+func TestDocsKeepTheirFolder(t *testing.T) {
+	dir := t.TempDir()
+	page := filepath.Join(dir, "docs", "reference.md")
+	if err := os.Mkdir(filepath.Dir(page), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(page, []byte("a page"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	packed := filepath.Join(dir, "a.zip")
+	if err := run(packed, "twentygate_v1", commitTime, []string{page}); err != nil {
+		t.Fatal(err)
+	}
+	archive, err := zip.OpenReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	if len(archive.File) != 1 || archive.File[0].Name != "twentygate_v1/docs/reference.md" {
+		t.Errorf("it holds %v", archive.File)
+	}
+}
+
 func TestMissingFile(t *testing.T) {
 	archive := filepath.Join(t.TempDir(), "a.tar.gz")
 	if err := run(archive, "f", commitTime, []string{"/nowhere/README.md"}); err == nil {
