@@ -54,8 +54,8 @@ func (s secretive) in(text string) []string {
 
 // One run of everything, all of it captured: each verdict, reloads, the config's
 // dump and its saved form, metrics, profiles, the inspector, traces, error pages,
-// Caddy's logs at debug with the README's filter, and what the commands print. In
-// none of it is a secret, an expected signature or a piece of a payload.
+// Caddy's logs at debug with the filter of docs/recipes.md, and what the commands
+// print. In none of it is a secret, an expected signature or a piece of a payload.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
 	const password = "the password of a redis that is not there"

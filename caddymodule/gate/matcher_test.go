@@ -147,7 +147,7 @@ func TestMatcherRefusesWhatNothingFits(t *testing.T) {
 	}
 }
 
-// TestOneGateRoutesByEvent is the README's recipe, adapted and served by Caddy
+// TestOneGateRoutesByEvent is the recipe of docs/recipes.md, adapted and served by Caddy
 // itself, with answers in the place of apps.
 func TestOneGateRoutesByEvent(t *testing.T) {
 	s := serve(t, `	twenty_webhook {env.`+testSecretEnv+`} {
