@@ -66,7 +66,7 @@ func TestMarkdownLinks(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	code := regexp.MustCompile("`[^`\n]*`")
 	found := 0
-	for _, path := range goFiles(t, ".md") {
+	for _, path := range sourceFiles(t, ".md") {
 		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(prose(read(t, path)), "`"), -1) {
 			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
 				continue
@@ -88,7 +88,7 @@ func TestPointersIntoTheDocs(t *testing.T) {
 	pointer := regexp.MustCompile(`(?:github\.com/)?(?:\.\./)*(?:[\w-]+/)*[\w-]+\.md(?:#[\w-]+)?`)
 	found := 0
 	for _, ending := range []string{".go", ".yaml", ".json", ".sh", ".js", ".html", ".md", ".example", "Makefile", "Dockerfile", ".service"} {
-		for _, path := range goFiles(t, ending) {
+		for _, path := range sourceFiles(t, ending) {
 			if strings.Contains(path, "testdata") || strings.HasSuffix(path, "_test.go") {
 				continue // tests make files up
 			}

@@ -57,7 +57,7 @@ func TestMarkdownBlocks(t *testing.T) {
 		"text":      checkText,
 	}
 	seen := map[string]int{}
-	for _, path := range goFiles(t, ".md") {
+	for _, path := range sourceFiles(t, ".md") {
 		for _, b := range blocksOf(t, path) {
 			seen[b.kind]++
 			check := checks[b.kind]
@@ -111,7 +111,7 @@ func syntaxesOf(t *testing.T) []string {
 	t.Helper()
 	var all []string
 	comment := regexp.MustCompile(`(?m)Syntax:\n//\n((?://\t.*\n)+)`)
-	for _, path := range goFiles(t, ".go") {
+	for _, path := range sourceFiles(t, ".go") {
 		for _, found := range comment.FindAllStringSubmatch(read(t, path), -1) {
 			all = append(all, strings.ReplaceAll(found[1], "//\t", ""))
 		}
@@ -124,7 +124,7 @@ func syntaxesOf(t *testing.T) []string {
 func TestTypeDocsHaveTheSyntax(t *testing.T) {
 	t.Parallel()
 	var source strings.Builder
-	for _, path := range goFiles(t, ".go") {
+	for _, path := range sourceFiles(t, ".go") {
 		if !strings.HasSuffix(path, "_test.go") {
 			source.WriteString(read(t, path))
 		}

@@ -100,7 +100,7 @@ func TestCommandsPageHasEveryCause(t *testing.T) {
 func TestQuotedMessagesExist(t *testing.T) {
 	t.Parallel()
 	var source strings.Builder
-	for _, path := range goFiles(t, ".go") {
+	for _, path := range sourceFiles(t, ".go") {
 		if !strings.HasSuffix(path, "_test.go") {
 			source.WriteString(read(t, path))
 		}
@@ -109,7 +109,7 @@ func TestQuotedMessagesExist(t *testing.T) {
 	said := strings.NewReplacer(`message+", but `, `"verified, but `, `message+", and `, `"verified, and `).Replace(source.String())
 	quoted := regexp.MustCompile("`([a-z][a-z']*(?:[ ,:]+[a-z0-9']+){3,})`")
 	found := 0
-	for _, path := range goFiles(t, ".md") {
+	for _, path := range sourceFiles(t, ".md") {
 		for _, m := range quoted.FindAllStringSubmatch(strings.ReplaceAll(prose(read(t, path)), "\n", " "), -1) {
 			words := strings.Join(strings.Fields(m[1]), " ")
 			if strings.HasPrefix(words, "twentygate ") || strings.HasPrefix(words, "docker ") {

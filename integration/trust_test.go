@@ -31,8 +31,9 @@ func readSecurity(t *testing.T, heading string) string {
 	return section
 }
 
-// goFiles are all Go files of the repository whose names end so.
-func goFiles(t *testing.T, ending string) []string {
+// sourceFiles are all files of the repository whose names end so, but for what was
+// built or installed.
+func sourceFiles(t *testing.T, ending string) []string {
 	t.Helper()
 	var files []string
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
@@ -58,7 +59,7 @@ func TestThreatModelNamesItsTests(t *testing.T) {
 	t.Parallel()
 	exists := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	for _, path := range goFiles(t, "_test.go") {
+	for _, path := range sourceFiles(t, "_test.go") {
 		source, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
