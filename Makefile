@@ -33,6 +33,7 @@ test: tools lint unit integration bench-try ## install what the tests lack, and 
 tools: ## install what the tests need and this machine lacks
 	@scripts/install-test-tools.sh
 	cd integration/node && npm ci --no-audit --no-fund
+	cd integration/receivers/apps && npm ci --no-audit --no-fund
 	cd integration/bench/subjects/express && npm ci --no-audit --no-fund
 
 lint: ## gofmt, vet, staticcheck, the workflows, and whether all modules are what go.sum says
@@ -86,4 +87,4 @@ fmt: ## format Go and Caddyfiles
 	for file in Caddyfile.example $(wildcard examples/*/Caddyfile); do go run ./cmd/twentygate fmt --overwrite $$file || exit 1; done
 
 clean: ## remove what was built
-	rm -rf $(BUILD) integration/node/node_modules
+	rm -rf $(BUILD) integration/node/node_modules integration/receivers/apps/node_modules

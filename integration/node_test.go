@@ -87,6 +87,7 @@ type posted struct {
 	Error  string
 	SHA256 string
 	Bytes  int
+	Body   string
 }
 
 // sendAsTwenty has the sender post its payloads, and returns what it tells.

@@ -18,6 +18,7 @@ declare -A package_of=(
 	[nginx]=nginx
 	[systemd-analyze]=systemd
 	[systemd-sysusers]=systemd
+	[gunicorn]=gunicorn
 	[gcc]="gcc libc6-dev" # the race detector
 )
 
@@ -37,6 +38,8 @@ for tool in "${!package_of[@]}"; do
 	command -v "$tool" >/dev/null || missing+=(${package_of[$tool]})
 done
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+# Debian's gunicorn runs by Debian's Python, whatever other one is there.
+/usr/bin/python3 -c 'import flask' 2>/dev/null || missing+=(python3-flask)
 [ -e /usr/lib/nginx/modules/ngx_http_js_module.so ] || missing+=(libnginx-mod-http-js)
 promtool=
 command -v promtool >/dev/null || promtool=promtool

@@ -1,9 +1,9 @@
 // Posts webhook deliveries as Twenty does: axios, a signature over the
 // timestamp, a colon and the JSON text, 5 s of patience, 20 at once.
 //
-// The job comes on standard input: {url, secret, raw, repeat}. With raw, bodies
-// that no JSON.stringify gives are posted, too. One JSON object per delivery is
-// printed: {name, status, error, sha256, bytes, raw}.
+// The job comes on standard input: {url, secret, raw, repeat, tell}. With raw,
+// bodies that no JSON.stringify gives are posted, too. One JSON object per delivery
+// is printed: {name, status, error, sha256, bytes, raw}, and with tell the body.
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import axios from 'axios';
@@ -30,6 +30,7 @@ async function deliver({ name, payload, body }) {
     name, raw, status: 0, error: '',
     sha256: createHash('sha256').update(json).digest('hex'),
     bytes: Buffer.byteLength(json),
+    body: job.tell ? json : undefined,
   };
   try {
     // axios itself makes the JSON text of a payload, as it does in Twenty.
