@@ -8,7 +8,9 @@
 // the sender itself, the webhook jobs of twentyhq/twenty's twenty-server.)
 //
 // The package imports nothing but the standard library and reads no clock, so
-// that any Go receiver can use it alone:
+// that any Go receiver can use it alone. It makes one [Key] for each secret when it
+// starts, and for each delivery reads the body whole, under a limit, and asks
+// [VerifyRequest] before it parses anything:
 //
 //	key, err := signature.NewKey([]byte(os.Getenv("TWENTY_WEBHOOK_SECRET")))
 //	…
@@ -16,7 +18,11 @@
 //	…
 //	err = signature.VerifyRequest(r.Header, body, time.Now(), signature.DefaultLimits, key)
 //
+// The example of the package is a whole receiver.
+//
 // It cannot tell whether a delivery came before: a captured one stays valid
-// until it is stale. Whoever uses the package alone remembers the 32 bytes of
-// each verified [Signature] for that long.
+// until it is stale. The package replay beside this one lets each through once;
+// whoever does it otherwise remembers the 32 bytes of each verified [Signature]
+// for MaxAge after its timestamp at least, and not the header's text, which has
+// two cases, nor the nonce, which is not signed.
 package signature

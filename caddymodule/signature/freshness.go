@@ -7,9 +7,15 @@ import (
 	"time"
 )
 
-// Errors of [Limits.Check].
+// Errors of [Limits.Check], which wraps them with how far the timestamp is off:
+// ask for them with [errors.Is].
 var (
-	ErrStale  = errors.New("delivery is stale")
+	// ErrStale says that the delivery is older than MaxAge: held up on the way, an
+	// old capture, or one of the two clocks is wrong.
+	ErrStale = errors.New("delivery is stale")
+
+	// ErrFuture says that it is stamped more than MaxFuture ahead: one of the two
+	// clocks is wrong.
 	ErrFuture = errors.New("delivery is from the future")
 )
 

@@ -36,7 +36,8 @@ func NewKey(secret []byte) (*Key, error) {
 	return k, nil
 }
 
-// MAC returns the HMAC-SHA256 of the parts, one after the other.
+// MAC returns the HMAC-SHA256 of the parts, one after the other. It is for other
+// things that only who has the secret may make; a delivery is signed by [Key.Sign].
 func (k *Key) MAC(parts ...[]byte) Signature { return k.mac(nil, parts) }
 
 // Sign returns the signature of a delivery. The body may come in several

@@ -8,16 +8,25 @@ import (
 	"strconv"
 )
 
-// The headers that Twenty signs a delivery with. X-Twenty-Webhook-Nonce is not
-// among them: it is not signed, and so says nothing.
+// The headers that Twenty signs a delivery with, in Go's canonical form. There is
+// X-Twenty-Webhook-Nonce besides: it is not signed, and so says nothing. Without a
+// secret in Twenty all three are absent.
 const (
+	// SignatureHeader holds 64 hex digits, for [Parse].
 	SignatureHeader = "X-Twenty-Webhook-Signature"
+
+	// TimestampHeader holds milliseconds since the Unix epoch, for
+	// [ParseTimestamp].
 	TimestampHeader = "X-Twenty-Webhook-Timestamp"
 )
 
-// Errors of parsing. They quote nothing of what was parsed.
+// Errors of parsing. They quote nothing of what was parsed. Twenty itself causes
+// neither: it is another sender, or a proxy that rewrites headers.
 var (
+	// ErrMalformedTimestamp is what [ParseTimestamp] says.
 	ErrMalformedTimestamp = errors.New("timestamp is not canonical: want milliseconds since the epoch, ASCII digits only")
+
+	// ErrMalformedSignature is what [Parse] says.
 	ErrMalformedSignature = errors.New("signature is not 64 hex digits")
 )
 

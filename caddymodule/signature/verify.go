@@ -8,14 +8,27 @@ import (
 
 // Errors of [VerifyRequest], beside those of parsing and freshness.
 var (
-	ErrUnsigned         = errors.New("neither signed header is there: the webhook has no secret in Twenty")
+	// ErrUnsigned says that neither signed header is there, as when the webhook has
+	// no secret in Twenty.
+	ErrUnsigned = errors.New("neither signed header is there: the webhook has no secret in Twenty")
+
+	// ErrMissingSignature says that the timestamp came without the signature.
 	ErrMissingSignature = errors.New("header " + SignatureHeader + " is missing")
+
+	// ErrMissingTimestamp says that the signature came without the timestamp.
 	ErrMissingTimestamp = errors.New("header " + TimestampHeader + " is missing")
-	ErrDuplicateHeader  = errors.New("a signed header stands more than once")
-	ErrBadSignature     = errors.New("no key made this signature")
+
+	// ErrDuplicateHeader says that one of the two is there more than once: which of
+	// them counts is a matter of opinion, and so neither does.
+	ErrDuplicateHeader = errors.New("a signed header stands more than once")
+
+	// ErrBadSignature says that none of the keys made the signature over these bytes:
+	// another secret, a body that was changed or written anew, or a forgery.
+	ErrBadSignature = errors.New("no key made this signature")
 )
 
-// Header is what the two signed headers of a delivery say.
+// Header is what the two signed headers of a delivery say. That they say it proves
+// nothing: [Key.Verify] does.
 type Header struct {
 	Timestamp Timestamp
 	Signature Signature
