@@ -189,7 +189,7 @@ func TestRecipeHeaders(t *testing.T) {
 // says.
 func TestRecipesKeepAlive(t *testing.T) {
 	t.Parallel()
-	page := read(t, "../docs/receivers.md")
+	page := read(t, recipesPage)
 	for _, c := range []struct{ row, want, tool, flag, code string }{
 		{"Express", "5 s", "node", "-p", "http.createServer().keepAliveTimeout / 1000 + ' s'"},
 		{"Fastify", "72 s", "node", "-p", "require('fastify')().server.keepAliveTimeout / 1000 + ' s'"},
@@ -212,6 +212,9 @@ func TestRecipesKeepAlive(t *testing.T) {
 		t.Error("the gate keeps them for another time than 1 s")
 	}
 }
+
+// recipesPage shows the apps.
+const recipesPage = "../docs/receivers.md"
 
 // Every block of the page is a file or a command that the tests here run.
 func TestRecipesPage(t *testing.T) {
