@@ -78,7 +78,7 @@ func newCheck() *cobra.Command {
 	flags.DurationVar(&options.Timeout, "timeout", check.DefaultTimeout, "How long an answer may take; Twenty waits 5s")
 	flags.StringSliceVar(&options.Only, "only", nil, "Names of the probes to try, with commas between them")
 	flags.StringVar(&options.WorkspaceID, "workspace", "", "Workspace id in the samples, for a receiver that takes one only")
-	flags.StringVar(&options.WebhookID, "webhook", "", "Webhook id in the samples, likewise")
+	flags.StringVar(&options.WebhookID, "webhook", "", "Webhook id in the samples, for a receiver that takes one only")
 	flags.BoolVar(&asJSON, "json", false, "Print the table as one JSON value")
 	flags.BoolVarP(&verbose, "verbose", "v", false, "Tell why it matters in every row, and its name, not in wrong ones only")
 	_ = cmd.RegisterFlagCompletionFunc("only", completeProbes)
