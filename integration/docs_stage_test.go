@@ -58,6 +58,8 @@ handle {
 	} {
 		there, back = append(there, a[0], a[1]), append(back, a[1], a[0])
 	}
+	// The stage has no TLS.
+	there = append(there, "https://hooks.example.com/", "http://"+s.gate.Address()+"/")
 	s.here, s.there = strings.NewReplacer(there...), strings.NewReplacer(back...)
 
 	bin := t.TempDir()
