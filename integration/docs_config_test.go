@@ -47,10 +47,12 @@ func checkJSON(t *testing.T, s *stage, b block) {
 	}
 }
 
-// named are the variables and the secret files that a config names.
+// named are the variables and the secret files that a config names, and the logs that
+// it writes: validate opens those.
 var (
 	namedVariable = regexp.MustCompile(`\{(?:env\.|\$)(\w+)`)
 	namedFile     = regexp.MustCompile(`(secret_file |"file": ")(/[\w./-]+)`)
+	namedLog      = regexp.MustCompile(`(output file )(\S+)`)
 )
 
 // validateConfig validates a config with the variables and files that it names.
@@ -65,7 +67,8 @@ func validateConfig(t *testing.T, dir string, b block, path string, more ...stri
 		}
 		environment = append(environment, name[1]+"="+value)
 	}
-	writeFile(t, path, namedFile.ReplaceAllString(b.text, "${1}"+secretFile))
+	text := namedFile.ReplaceAllString(b.text, "${1}"+secretFile)
+	writeFile(t, path, namedLog.ReplaceAllString(text, "${1}"+filepath.Join(dir, "written.log")))
 	result := harness.Run(t, environment, append([]string{"validate", "--config", path}, more...)...)
 	if result.Code != 0 {
 		t.Errorf("%s is refused: %s\n%s", b.where, result.Stderr, b.text)

@@ -73,7 +73,9 @@ handle {
 		"secret.txt":   docsSecret + "\n",
 		"payload.json": string(harness.Body()),
 		"request.txt":  read(t, captured),
-		"Caddyfile":    "http://127.0.0.1:8080 {\n\ttwenty_webhook {env.TWENTY_WEBHOOK_SECRET}\n\treverse_proxy 127.0.0.1:3000\n}\n",
+		// What the recipe for captures leaves behind, of one request.
+		"captured.json": `{"request":{"method":"POST","uri":"/","headers":{"X-A":["1"]}},"status":401,"body":"e30="}` + "\n",
+		"Caddyfile":     "http://127.0.0.1:8080 {\n\ttwenty_webhook {env.TWENTY_WEBHOOK_SECRET}\n\treverse_proxy 127.0.0.1:3000\n}\n",
 	}
 	return s
 }

@@ -7,6 +7,7 @@ declare -A package_of=(
 	[npm]=npm
 	[python3]=python3
 	[curl]=curl
+	[jq]=jq
 	[nghttp]=nghttp2-client
 	[redis-server]=redis-server
 	[redis-sentinel]=redis-sentinel
