@@ -1,22 +1,14 @@
 package gate
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // FuzzConnection writes anything to a connection of a whole server with the gate
@@ -44,7 +36,7 @@ func FuzzConnection(f *testing.F) {
 		input = signAll(input)
 		var got exchanged
 		// In there, time limits pass at once.
-		synctest.Test(t, func(*testing.T) { got = exchange(h, input, cut) })
+		synctest.Test(t, func(*testing.T) { got = exchange(h, input, cut, always(http.StatusAccepted)) })
 		got.judge(t, input)
 		if used := h.budget().Used(); used != 0 {
 			t.Fatalf("%d bytes are still held", used)
@@ -102,87 +94,11 @@ func connectionSeeds() []string {
 	}
 }
 
-// exchanged is what an input came to.
-type exchanged struct {
-	answers   []*http.Response
-	delivered [][]byte // as the text of a request
-	errs      []error
-}
-
-// exchange writes the input to a server of its own, whole, cut once, or letter by letter.
-func exchange(h *Handler, input []byte, cut uint16) exchanged {
-	if cut == 1 {
-		return exchangePieces(h, strings.Split(string(input), ""))
-	}
-	n := min(int(cut), len(input))
-	return exchangePieces(h, []string{string(input[:n]), string(input[n:])})
-}
-
-func exchangePieces(h *Handler, pieces []string) (got exchanged) {
-	client, end := net.Pipe()
-	listener := &onePipe{conn: end, done: make(chan struct{})}
-	server := &http.Server{
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       10 * time.Second,
-		ErrorLog:          log.New(io.Discard, "", 0),
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			r = prepare(w, r)
-			err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-				text, err := asSent(r)
-				got.delivered, got.errs = append(got.delivered, text), append(got.errs, err)
-				w.WriteHeader(http.StatusAccepted)
-				return nil
-			}))
-			if refused, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
-				w.WriteHeader(refused.StatusCode)
-			}
-		}),
-	}
-	go func() { _ = server.Serve(listener) }()
-	go func() {
-		for _, piece := range pieces {
-			if _, err := io.WriteString(client, piece); err != nil {
-				return // the server has closed the connection
-			}
-		}
-	}()
-	reader := bufio.NewReader(client)
-	for {
-		answer, err := http.ReadResponse(reader, nil)
-		if err != nil {
-			break
-		}
-		_, _ = io.Copy(io.Discard, answer.Body)
-		if answer.StatusCode != http.StatusContinue {
-			got.answers = append(got.answers, answer)
-		}
-	}
-	_ = client.Close()
-	_ = server.Close()
-	synctest.Wait() // for the handlers
-	return got
-}
-
-// asSent is the request as an HTTP transport writes it.
-func asSent(r *http.Request) ([]byte, error) {
-	out := r.Clone(r.Context())
-	out.URL, out.Host = &url.URL{Scheme: "http", Host: "upstream.example", Path: "/"}, ""
-	var text bytes.Buffer
-	err := out.Write(&text)
-	return text.Bytes(), err
-}
-
 // judge holds what came of the input against what had to.
 func (got exchanged) judge(t *testing.T, input []byte) {
-	for i, text := range got.delivered {
-		sent, ok := readStrict(text)
-		switch {
-		case got.errs[i] != nil || !ok || sent.length != len(text):
-			t.Fatalf("the upstream gets no proper request, %v: %q", got.errs[i], text)
-		case !genuine(sent.method, sent.header, sent.body) || len(sent.header["Content-Length"]) != 1 && len(sent.body) > 0:
-			t.Fatalf("the upstream gets what is not genuine: %q", text)
-		case sent.header["Expect"] != nil || sent.header["Upgrade"] != nil:
-			t.Fatalf("the upstream gets %v", sent.header)
+	for _, d := range got.delivered {
+		if sent := d.read(t); !genuine(sent.method, sent.header, sent.body) {
+			t.Fatalf("the upstream gets what is not genuine: %q", d.text)
 		}
 	}
 	requests, whole := strictRequests(input)
@@ -202,7 +118,7 @@ func (got exchanged) judge(t *testing.T, input []byte) {
 			t.Fatalf("request %d was not delivered: %q", i, input)
 		}
 		if want {
-			if sent, _ := readStrict(got.delivered[delivered]); !bytes.Equal(sent.body, r.body) {
+			if sent := got.delivered[delivered].read(t); !bytes.Equal(sent.body, r.body) {
 				t.Fatalf("request %d came on as %q, want %q", i, sent.body, r.body)
 			}
 			delivered++
@@ -219,34 +135,3 @@ func (got exchanged) judge(t *testing.T, input []byte) {
 		t.Fatalf("%d deliveries came on, want %d: %q", len(got.delivered), delivered, input)
 	}
 }
-
-// onePipe is a listener of one connection.
-type onePipe struct {
-	conn net.Conn
-	done chan struct{}
-}
-
-func (l *onePipe) Accept() (net.Conn, error) {
-	if conn := l.conn; conn != nil {
-		l.conn = nil
-		return conn, nil
-	}
-	<-l.done
-	return nil, net.ErrClosed
-}
-
-func (l *onePipe) Close() error {
-	select {
-	case <-l.done:
-	default:
-		close(l.done)
-	}
-	return nil
-}
-
-func (l *onePipe) Addr() net.Addr { return pipeAddress{} }
-
-type pipeAddress struct{}
-
-func (pipeAddress) Network() string { return "pipe" }
-func (pipeAddress) String() string  { return "pipe" }

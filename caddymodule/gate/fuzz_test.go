@@ -26,6 +26,10 @@ var (
 
 // genuine is the contract in a straight line, made without the gate's parts.
 func genuine(method string, header http.Header, body []byte) bool {
+	return genuineAt(testNow, testSecret, method, header, body)
+}
+
+func genuineAt(now time.Time, secret, method string, header http.Header, body []byte) bool {
 	timestamps, signatures := header[timestampHeader], header[signatureHeader]
 	if method != "POST" || len(timestamps) != 1 || len(signatures) != 1 {
 		return false
@@ -42,10 +46,10 @@ func genuine(method string, header http.Header, body []byte) bool {
 	if err != nil {
 		return false
 	}
-	if age := testNow.UnixMilli() - at; age > 300_000 || age < -300_000 {
+	if age := now.UnixMilli() - at; age > 300_000 || age < -300_000 {
 		return false
 	}
-	return strings.EqualFold(signatures[0], signHex(testSecret, timestamps[0], body))
+	return strings.EqualFold(signatures[0], signHex(secret, timestamps[0], body))
 }
 
 // FuzzHandler sends anything through the gate. With sign, the signature is made

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,6 +13,7 @@ import (
 // strictRequest is an HTTP/1.1 request that every server must read the same way.
 type strictRequest struct {
 	method  string
+	path    string
 	header  http.Header
 	body    []byte
 	trailer http.Header
@@ -38,7 +40,7 @@ func readStrict(text []byte) (strictRequest, bool) {
 	if !ok || match == nil {
 		return r, false
 	}
-	r.method = match[1]
+	r.method, r.path = match[1], match[2]
 	if r.header, rest, ok = strictFields(rest); !ok {
 		return r, false
 	}
@@ -132,20 +134,27 @@ func strictRequests(text []byte) (requests []strictRequest, whole bool) {
 	return requests, true
 }
 
-// unsignedMark stands in a request for its signature: 64 digits, so that a real one
-// changes no length.
-var unsignedMark = strings.Repeat("5", 64)
+// Marks stand in a request for its signature: 64 digits, so that a real one changes
+// no length.
+var (
+	unsignedMark = strings.Repeat("5", 64)
+	capitalsMark = strings.Repeat("7", 64) // the same, in capital letters
+	otherMark    = strings.Repeat("6", 64) // with the other secret
+
+	anyMark = regexp.MustCompile("5{64}|6{64}|7{64}")
+)
 
 var (
 	looseTimestamp = regexp.MustCompile(`(?i)webhook-timestamp[ \t]*:[ \t]*([^\r\n]*)`)
 	looseEnd       = regexp.MustCompile(`\r?\n\r?\n`)
 )
 
-// signAll puts signatures where the mark stands. What hides in the body of another
+// signAll puts signatures where marks stand. What hides in the body of another
 // request comes first.
 func signAll(text []byte) []byte {
 	text = bytes.Clone(text)
-	for at := bytes.LastIndex(text, []byte(unsignedMark)); at >= 0; at = bytes.LastIndex(text[:at], []byte(unsignedMark)) {
+	for _, mark := range slices.Backward(anyMark.FindAllIndex(text, -1)) {
+		at := mark[0]
 		start := max(0, bytes.LastIndex(text[:at], []byte("POST ")))
 		var timestamp string
 		var body []byte
@@ -157,7 +166,14 @@ func signAll(text []byte) []byte {
 				timestamp = string(match[1])
 			}
 		}
-		copy(text[at:], signHex(testSecret, timestamp, body))
+		switch digits := string(text[at:mark[1]]); digits {
+		case otherMark:
+			copy(text[at:], signHex(otherSecret, timestamp, body))
+		case capitalsMark:
+			copy(text[at:], strings.ToUpper(signHex(testSecret, timestamp, body)))
+		default:
+			copy(text[at:], signHex(testSecret, timestamp, body))
+		}
 	}
 	return text
 }
