@@ -19,6 +19,15 @@ type faultyDisk struct {
 	dead    bool
 	handles []io.Closer
 	touched int // how often something was opened, made or locked
+	synced  int // how often a file was had on the disk itself
+	dirs    int // and the directory
+}
+
+func (d *faultyDisk) syncDir(path string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dirs++
+	return d.files.syncDir(path)
 }
 
 func (d *faultyDisk) opened(c io.Closer, err error) {
@@ -101,6 +110,13 @@ func (f *faultyFile) Write(b []byte) (int, error) {
 	n, _ := f.segmentFile.Write(b[:f.disk.room])
 	f.disk.room = 0
 	return n, syscall.ENOSPC
+}
+
+func (f *faultyFile) Sync() error {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	f.disk.synced++
+	return f.segmentFile.Sync()
 }
 
 // process is a guard with a journal as one process has it.
