@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -198,9 +200,9 @@ func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 	case before.Size() > signature.MaxSecretFile:
 		return nil, nil, fmt.Errorf("it is larger than %d bytes, which no secret is", signature.MaxSecretFile)
 	}
-	value, err := os.ReadFile(path)
+	value, err := readSame(path, before)
 	if err != nil {
-		return nil, nil, plain(err)
+		return nil, nil, err
 	}
 	after, err := os.Stat(path)
 	if err != nil {
@@ -213,6 +215,29 @@ func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 		return nil, nil, err
 	}
 	return value, after, nil
+}
+
+// readSame reads the file that was looked at, and no more of it than it had. What
+// came into its place since may have no end, or wait for somebody who writes, and a
+// delivery waits for this.
+func readSame(path string, before os.FileInfo) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, plain(err)
+	}
+	defer func() { _ = file.Close() }()
+	opened, err := file.Stat()
+	if err != nil {
+		return nil, plain(err)
+	}
+	if !os.SameFile(before, opened) {
+		return nil, errBeingWritten
+	}
+	value, err := io.ReadAll(io.LimitReader(file, before.Size()+1))
+	if err != nil {
+		return nil, plain(err)
+	}
+	return value, nil
 }
 
 // plain takes the path out of an error of the file system: where a secret was
