@@ -76,3 +76,32 @@ func TestFillIsToldAtItsBounds(t *testing.T) {
 	take(8)
 	wantEvents(t, &ev, EventNearlyFull, EventNearlyFull)
 }
+
+// TestFillIsForgottenBySweeps as well: a guard that has emptied with nobody claiming
+// tells of its next fill, however fast that comes.
+func TestFillIsForgottenBySweeps(t *testing.T) {
+	clock := newFakeClock()
+	var ev events
+	m := NewMemory(Options{Clock: clock, OnEvent: ev.add, Capacity: 5})
+	for n := range 5 {
+		mustClaim(t, m, entry(n, clock.nowMs())).Keep()
+	}
+	wantEvents(t, &ev, EventNearlyFull)
+	clock.advance(time.Hour)
+	m.SetCapacity(1)
+	mustClaim(t, m, entry(10, clock.nowMs()))
+	wantEvents(t, &ev, EventNearlyFull, EventNearlyFull)
+}
+
+// TestClosedBeforeItStarted: what comes later starts nothing either.
+func TestClosedBeforeItStarted(t *testing.T) {
+	clock := newFakeClock()
+	m := NewMemory(Options{Clock: clock})
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mustClaim(t, m, entry(1, clock.nowMs()))
+	if clock.pending() != 0 {
+		t.Error("a timer runs")
+	}
+}
