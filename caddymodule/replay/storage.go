@@ -14,6 +14,8 @@ import (
 // errLocked says that another owner has the journal.
 var errLocked = errors.New("the journal is in use by another process or guard")
 
+var errNoFile = errors.New("it is not a regular file: take it away")
+
 // storage is where a journal lives. It is an interface so that tests can have
 // disks that are full or broken.
 type storage interface {
@@ -68,8 +70,18 @@ func (files) create(path string, number uint64) (segmentFile, error) {
 	return os.OpenFile(segmentPath(path, number), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 }
 
+// open opens only what has an end: a pipe that lies there would keep all deliveries
+// waiting.
 func (files) open(path string, number uint64) (io.ReadCloser, error) {
-	return os.Open(segmentPath(path, number))
+	name := segmentPath(path, number)
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "open", Path: name, Err: errNoFile}
+	}
+	return os.Open(name)
 }
 
 func (files) remove(path string, number uint64) error {
