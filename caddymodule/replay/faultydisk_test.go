@@ -17,10 +17,26 @@ type faultyDisk struct {
 	limited bool
 	room    int // bytes that can still be written when limited
 	dead    bool
+	hidden  bool // the directory can't be read
 	handles []io.Closer
 	touched int // how often something was opened, made or locked
 	synced  int // how often a file was had on the disk itself
 	dirs    int // and the directory
+}
+
+func (d *faultyDisk) list(path string) ([]uint64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.hidden {
+		return nil, syscall.EACCES
+	}
+	return d.files.list(path)
+}
+
+func (d *faultyDisk) hide(hidden bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.hidden = hidden
 }
 
 func (d *faultyDisk) syncDir(path string) error {
