@@ -5,8 +5,12 @@ package gate
 import (
 	"errors"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+
+	"go.uber.org/zap"
 )
 
 // TestSecretFileThatBecomesSomethingElse between the look at it and its reading:
@@ -42,5 +46,17 @@ func TestSecretFileThatGrows(t *testing.T) {
 	}
 	if _, _, err := readSecret(f.path, before); !errors.Is(err, errBeingWritten) {
 		t.Errorf("it is believed, %v", err)
+	}
+}
+
+// TestPipeIsNoSecretFile, also when it was one from the start.
+func TestPipeIsNoSecretFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := newSecretFile(path, path, "secret-1", zap.NewNop(), newTestClock().now)
+	if err := f.problem(); f.current() != nil || err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("it says %v", err)
 	}
 }
