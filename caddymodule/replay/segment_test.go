@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -141,5 +142,67 @@ func TestCloseWritesWhatIsPending(t *testing.T) {
 	p.SetJournal(&JournalOptions{Path: path + "2"})
 	if got := journalFiles(t, path+"2"); len(got) != 0 || p.Stats().Journaled {
 		t.Errorf("a guard that is closed opens %v", got)
+	}
+}
+
+// brokenFile takes nothing, and can't be closed well.
+type brokenFile struct {
+	segmentFile
+	closed int
+}
+
+var errBroken = errors.New("broken")
+
+func (f *brokenFile) Write([]byte) (int, error) { return 0, errBroken }
+func (f *brokenFile) Sync() error               { return nil }
+func (f *brokenFile) Close() error              { f.closed++; return errBroken }
+
+// brokenDisk has but broken files.
+type brokenDisk struct {
+	files
+	file    *brokenFile
+	removed int
+}
+
+func (d *brokenDisk) create(string, uint64) (segmentFile, error) { return d.file, nil }
+func (d *brokenDisk) remove(string, uint64) error                { d.removed++; return nil }
+func (d *brokenDisk) syncDir(string) error                       { return nil }
+
+// TestFailedWritesStayFailed, also when what comes after them goes well, and leave
+// nothing open.
+func TestFailedWritesStayFailed(t *testing.T) {
+	disk := &brokenDisk{file: &brokenFile{}}
+	m := NewMemory(Options{Clock: newFakeClock(), storage: disk, Journal: &JournalOptions{Path: "x", Sync: true}})
+	if s, err := m.journal.Load().create(m.now()); !errors.Is(err, errBroken) || disk.file.closed != 1 || disk.removed != 1 {
+		t.Errorf("a new file is %v, %v, closed %d times and removed %d", s, err, disk.file.closed, disk.removed)
+	}
+	s := &segment{file: disk.file}
+	if err := s.write([]byte("x"), true); !errors.Is(err, errBroken) {
+		t.Errorf("a write that failed gives %v", err)
+	}
+	if err := s.close(); !errors.Is(err, errBroken) {
+		t.Errorf("a close that failed gives %v", err)
+	}
+}
+
+// TestFilesStayUntilTheirMarkIsOnRecord: without it what they hold could come again
+// after a restart.
+func TestFilesStayUntilTheirMarkIsOnRecord(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	j, now := p.journal.Load(), p.now()
+	s, err := j.create(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.close()
+	s.life.newest = 7
+	j.old = append(j.old, s)
+	p.disk.fill(0)
+	if err := j.removeExpired(now); err == nil {
+		t.Error("on a full disk the mark is on record")
+	}
+	if _, err := os.Stat(segmentPath(path, s.number)); err != nil {
+		t.Errorf("the file: %v", err)
 	}
 }

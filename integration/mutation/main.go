@@ -19,8 +19,14 @@ import (
 // them. All files, where none is named.
 var targets = []target{
 	{folder: "caddymodule/signature"},
-	{folder: "caddymodule/replay", files: []string{"memory.go"}},
-	{folder: "caddymodule/gate", files: []string{"delivery.go", "claim.go", "deliver.go", "refuse.go", "incoming.go", "observed.go", "pins.go"}},
+	{folder: "caddymodule/replay", files: []string{
+		"memory.go", "body.go", "table.go", "expiry.go", "lifetime.go", "state.go",
+		"record.go", "load.go", "segment.go",
+	}},
+	{folder: "caddymodule/gate", files: []string{
+		"delivery.go", "claim.go", "deliver.go", "refuse.go", "incoming.go", "observed.go", "pins.go",
+		"replay.go", "guards.go", "drain.go", "matcher.go", "patient.go", "keyring.go", "secretfile.go",
+	}},
 }
 
 type target struct {

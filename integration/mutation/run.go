@@ -16,8 +16,10 @@ import (
 )
 
 const (
-	// perRun is how long tests may take on a mutant, some of which loop for ever.
-	perRun = 60 * time.Second
+	// Tests may take so much longer on a mutant than they do on the package as it
+	// is, and some time beside: some mutants loop for ever.
+	slower = 20
+	beside = 10 * time.Second
 
 	// quick is how many of the fastest tests are tried before all others.
 	quick = 6
@@ -27,6 +29,7 @@ const (
 type suite struct {
 	binary, folder string
 	tests          []string
+	arguments      []string // for each run
 	took           map[string]time.Duration
 }
 
@@ -73,6 +76,11 @@ func (s *suite) list() error {
 	if err != nil {
 		return fmt.Errorf("listing tests: %w", err)
 	}
+	// Examples that a mutant fails on are none to keep.
+	const noFiles = "-rapid.nofailfile"
+	if usage, _ := s.command(context.Background(), "-help").CombinedOutput(); strings.Contains(string(usage), noFiles) {
+		s.arguments = []string{noFiles}
+	}
 	for line := range strings.Lines(string(out)) {
 		if name := strings.TrimSpace(line); testName.MatchString(name) {
 			s.tests = append(s.tests, name)
@@ -83,7 +91,8 @@ func (s *suite) list() error {
 
 // command runs the tests with bounded memory: some mutants take all there is.
 func (s *suite) command(ctx context.Context, arguments ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -v 6000000; exec "$0" "$@"`, s.binary}, arguments...)...)
+	words := append([]string{"-c", `ulimit -v 6000000; exec "$0" "$@"`, s.binary}, s.arguments...)
+	cmd := exec.CommandContext(ctx, "sh", append(words, arguments...)...)
 	cmd.Dir = s.folder
 	return cmd
 }
@@ -132,7 +141,11 @@ func (s *suite) tryToCatch(m *mutant) error {
 			some = left[:min(quick, len(left))]
 		}
 		left = left[len(some):]
-		ctx, cancel := context.WithTimeout(context.Background(), perRun)
+		limit := beside
+		for _, test := range some {
+			limit += slower * s.took[test]
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		cmd := s.command(ctx, "-test.failfast", "-test.run", "^("+strings.Join(some, "|")+")$")
 		cmd.Env = append(os.Environ(), activeVariable+"="+strconv.Itoa(m.number))
 		cmd.WaitDelay = time.Second
