@@ -48,7 +48,7 @@ func FuzzGuardedConnection(f *testing.F) {
 		input = signAll(input)
 		var got exchanged
 		synctest.Test(t, func(*testing.T) {
-			time.Sleep(testNow.Sub(time.Now())) // which is over at once in there
+			time.Sleep(time.Until(testNow)) // which is over at once in there
 			guard := replay.NewMemory(replay.Options{})
 			h.guard = guard
 			got = exchange(h, input, cut, asThePathSays)

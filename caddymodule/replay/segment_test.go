@@ -146,10 +146,7 @@ func TestCloseWritesWhatIsPending(t *testing.T) {
 }
 
 // brokenFile takes nothing, and can't be closed well.
-type brokenFile struct {
-	segmentFile
-	closed int
-}
+type brokenFile struct{ closed int }
 
 var errBroken = errors.New("broken")
 
