@@ -182,7 +182,7 @@ func TestUnderwayCounter(t *testing.T) {
 				if took := time.Since(began); took != tc.took || logs.Len() != 2*tc.lines {
 					t.Errorf("it took %v and %d lines, want %v and %d", took, logs.Len(), tc.took, 2*tc.lines)
 				}
-				for c.n > 0 {
+				for range tc.under - tc.ended {
 					c.leave()
 				}
 				c.enter()
