@@ -16,6 +16,9 @@ func TestHealthCommand(t *testing.T) {
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
+		if r.URL.Path == "/silent" {
+			<-r.Context().Done()
+		}
 		if r.URL.Path != "/healthz" {
 			w.WriteHeader(http.StatusNotFound)
 		}
@@ -33,6 +36,8 @@ func TestHealthCommand(t *testing.T) {
 		{"it runs", []string{"GATE_PORT=" + port}, nil, 0, "runs", 1},
 		{"it runs there", nil, []string{server.URL + "/healthz"}, 0, "runs", 1},
 		{"no health check there", nil, []string{server.URL + "/"}, 1, "answers 404", 1},
+		{"no answer", nil, []string{"--timeout", "50ms", server.URL + "/silent"}, 1, "in time", 1},
+		{"no port", []string{"GATE_PORT=8080-8090"}, nil, 2, "GATE_PORT", 0},
 		{"it does not run", []string{"GATE_PORT=1"}, nil, 1, "is the gate running", 0},
 		{"the environment's proxy is not asked", []string{"HTTP_PROXY=" + server.URL}, []string{"http://gate.invalid/healthz"}, 1, "can't be reached", 0},
 		{"no URL", nil, []string{"127.0.0.1"}, 2, "write it whole", 0},

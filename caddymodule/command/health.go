@@ -2,12 +2,13 @@ package command
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ func newHealth() *cobra.Command {
 			if err := askHealth(ctx, target); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), target, "runs")
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the gate runs")
 			return err
 		}),
 	}
@@ -71,6 +72,9 @@ func healthTarget(args []string, getenv func(string) string) (string, error) {
 		port := getenv("GATE_PORT")
 		if port == "" {
 			port = healthPort
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return "", wrongUse("GATE_PORT is %q, which is no port: give the URL, such as http://127.0.0.1:8080/healthz", port)
 		}
 		return "http://127.0.0.1:" + port + "/healthz", nil
 	}
@@ -88,17 +92,22 @@ func askHealth(ctx context.Context, target string) error {
 		return wrongUse("%w", err)
 	}
 	request.Header.Set("User-Agent", "twentygate-health")
+	// A user and a password in it are nobody's business in a probe's log.
+	target = request.URL.Redacted()
 	// A transport of its own: the default one asks the proxy that HTTP_PROXY names.
 	transport := &http.Transport{DisableKeepAlives: true}
 	response, err := transport.RoundTrip(request)
+	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s does not answer in time: see the gate's log; a machine that is busy may need a longer --timeout", target)
+	case errors.As(err, &certificate):
+		return fmt.Errorf("%s has a certificate that is not trusted here: %w; let the gate answer probes over plain HTTP, as in Caddyfile.example", target, certificate.Err)
 	case err != nil:
 		return fmt.Errorf("%s can't be reached: %w; is the gate running, and does it listen there?", target, err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, response.Body, 1<<10)
+	// The status is the answer. A body may be long in coming, or never end.
+	_ = response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return fmt.Errorf("%s answers %d: the config has no health check there (see /healthz in Caddyfile.example), or it is not healthy", target, response.StatusCode)
 	}
