@@ -3,6 +3,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"runtime/debug"
+
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
@@ -13,6 +17,11 @@ import (
 
 func main() {
 	caddy.CustomBinaryName = "twentygate" // in the help texts
-	caddy.CustomVersion = caddyVersionPrefix()
+	own := ownVersion(version, debug.ReadBuildInfo)
+	nameVersion(own)
+	if len(os.Args) == 2 && os.Args[1] == "build-info" {
+		// What was stamped is not in Go's own build information.
+		fmt.Printf("twentygate\t%s\n", own)
+	}
 	caddycmd.Main()
 }
