@@ -6,7 +6,10 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN GOOS=$TARGETOS GOARCH=$TARGETARCH make release-binary OUT=/out/twentygate
+# Go takes the version from .git; where that is not at hand, as in an archive of the
+# source, --build-arg VERSION=v1.2.3 says it.
+ARG VERSION
+RUN GOOS=$TARGETOS GOARCH=$TARGETARCH make release-binary OUT=/out/twentygate VERSION="$VERSION"
 # Caddy's own state (its certificates) goes to /data; everything else is
 # read-only.
 RUN mkdir -p /out/data
@@ -20,7 +23,7 @@ ENV XDG_CONFIG_HOME=/data XDG_DATA_HOME=/data HOME=/data
 # Not the example's stand-in: a container without UPSTREAM must not answer 200.
 ENV UPSTREAM=127.0.0.1:3000
 USER 65532:65532
-# Given by whoever publishes the image; the binary knows its version by itself.
+# Given by whoever publishes the image.
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="twentygate" \

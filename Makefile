@@ -13,6 +13,9 @@ SOAK        ?= 10m
 # As Caddy's own releases are built: without database drivers that only its
 # certificate authority could use.
 TAGS        := nobadger,nomysql,nopgx
+# Only where somebody says so, as the Dockerfile does, and never what happens to be in
+# the environment: `make build VERSION=v1.2.3`. Else Go takes it from the repository.
+STAMP       := $(if $(filter command,$(origin VERSION)),$(VERSION))
 PLATFORMS   ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 
 .PHONY: help build run test lint unit integration tools fuzz mutate bench bench-try bench-binary microbench soak sbom release release-binary fmt clean
@@ -20,10 +23,10 @@ help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 build: ## build the binary (the first time compiles Caddy, which takes minutes)
-	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -o $(BINARY) ./cmd/twentygate
+	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags='$(STAMP:%=-X main.version=%)' -o $(BINARY) ./cmd/twentygate
 
-release-binary: # what releases and the image hold; the version is the commit's, as Go knows it
-	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -buildvcs=auto -ldflags='-s -w' -o $(OUT) ./cmd/twentygate
+release-binary: # what releases and the image hold
+	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -buildvcs=auto -ldflags='-s -w $(STAMP:%=-X main.version=%)' -o '$(OUT)' ./cmd/twentygate
 
 run: build ## build, post a genuine and a forged delivery, and go on serving
 	@scripts/run.sh $(BINARY)
@@ -80,7 +83,7 @@ sbom: ## what is in the binary, as CycloneDX, in build/sbom.json
 	go run $(CYCLONEDX) app -json -licenses -output $(BUILD)/sbom.json -main cmd/twentygate .
 
 release: ## archives, SBOMs and checksums of the commit in build/release; PLATFORMS=<os/arch ...>
-	@CYCLONEDX=$(CYCLONEDX) scripts/release.sh $(PLATFORMS)
+	@CYCLONEDX=$(CYCLONEDX) VERSION='$(STAMP)' scripts/release.sh $(PLATFORMS)
 
 fmt: ## format Go and Caddyfiles
 	gofmt -w caddymodule cmd integration scripts

@@ -35,6 +35,7 @@ func readDockerfile(t *testing.T) image {
 	final := string(text)[strings.LastIndex(string(text), "\nFROM ")+1:]
 	final = strings.ReplaceAll(final, "\\\n", "")
 	img := image{owned: map[string]bool{}, labels: map[string]string{}}
+	arguments := map[string]bool{}
 	for line := range strings.Lines(final) {
 		instruction, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch instruction {
@@ -71,7 +72,15 @@ func readDockerfile(t *testing.T) image {
 			for _, pair := range regexp.MustCompile(`(\S+?)="(.*?)"`).FindAllStringSubmatch(rest, -1) {
 				img.labels[pair[1]] = pair[2]
 			}
-		case "", "#", "EXPOSE", "STOPSIGNAL", "ARG":
+			for _, name := range regexp.MustCompile(`\$\{?(\w+)`).FindAllStringSubmatch(rest, -1) {
+				if !arguments[name[1]] {
+					t.Errorf("a label holds %s, which is no ARG of the final stage, and so empty", name[1])
+				}
+			}
+		case "ARG":
+			name, _, _ := strings.Cut(rest, "=")
+			arguments[name] = true
+		case "", "#", "EXPOSE", "STOPSIGNAL":
 		default:
 			t.Fatalf("the final stage has an instruction that this test does not know: %s", line)
 		}

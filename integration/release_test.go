@@ -18,6 +18,9 @@ import (
 	"github.com/twentygate/twentygate/integration/harness"
 )
 
+// imageLimit is how large the image's binary may be.
+const imageLimit = 68_000_000
+
 // `version` names twentygate's own version, and Caddy's beside it as go.mod has it;
 // `build-info` has both as well.
 func TestVersion(t *testing.T) {
@@ -28,6 +31,9 @@ func TestVersion(t *testing.T) {
 	if own == nil || caddys == nil {
 		t.Fatalf("build-info says: %s%s", info.Stdout, info.Stderr)
 	}
+	if !strings.HasPrefix(info.Stdout, "twentygate\t"+own[1]+"\n") {
+		t.Errorf("build-info does not begin with twentygate's version: %s", info.Stdout)
+	}
 	want := "twentygate " + own[1] + ", built on Caddy " + caddys[1] + " "
 	for _, argument := range []string{"version", "--version"} {
 		if said := harness.Run(t, nil, argument); said.Code != 0 || !strings.HasPrefix(said.Stdout, want) {
@@ -36,17 +42,32 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// A release of one and the same commit is the same files, wherever it is made, with
-// all that belongs into it, and the binary knows the tag.
+// A release of one and the same commit is the same files, wherever it is made and
+// whatever is set for Go there, with all that belongs into it, and the binary knows the
+// tag.
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	const tag = "v0.1.2-test.1"
 	name := "twentygate_" + tag + "_" + runtime.GOOS + "_" + runtime.GOARCH
+	spaces := filepath.Join(t.TempDir(), "a folder with spaces")
+	if err := os.Mkdir(spaces, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	var sums []string
-	for range 2 {
-		dir := filepath.Join(t.TempDir(), "source")
-		commitSource(t, dir, tag)
-		release(t, dir, nil)
+	for _, of := range []struct {
+		folder      string
+		environment []string
+	}{
+		{"source", nil},
+		{"a source/with spaces", []string{"TMPDIR=" + spaces, "GOOS=windows", "GOAMD64=v3", "GOARM64=v8.2", "GOFLAGS=-tags=other", "VERSION=v6.6.6"}},
+	} {
+		dir := filepath.Join(t.TempDir(), of.folder)
+		commitSource(t, dir)
+		git(t, dir, "tag", tag)
+		git(t, dir, "tag", "nightly/of-today")
+		if said, err := release(t, dir, of.environment); err != nil {
+			t.Fatalf("make release: %v\n%s", err, said)
+		}
 		out := filepath.Join(dir, "build", "release")
 		check := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
 		check.Dir = out
@@ -70,34 +91,95 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// What no commit holds is not released.
-func TestReleaseOfChanges(t *testing.T) {
+// What is not fit for a release says so, and builds nothing.
+func TestReleaseRefuses(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "source")
-	commitSource(t, dir, "v0.1.2")
-	writeFile(t, filepath.Join(dir, "cmd", "twentygate", "more.go"), "package main\n")
-	release(t, dir, errors.New("there are changes that no commit holds"))
-}
-
-// release runs `make release` for this platform.
-func release(t *testing.T, dir string, want error) {
-	t.Helper()
-	cmd := exec.Command("make", "release", "PLATFORMS="+runtime.GOOS+"/"+runtime.GOARCH)
-	cmd.Dir = dir
-	// A make that runs these tests hands its own settings on.
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS") })
-	said, err := cmd.CombinedOutput()
-	switch {
-	case want == nil && err != nil:
-		t.Fatalf("make release: %v\n%s", err, said)
-	case want != nil && (err == nil || !strings.Contains(string(said), want.Error())):
-		t.Errorf("make release: %v\n%s", err, said)
+	for _, c := range []struct {
+		name    string
+		prepare func(dir string)
+		assign  []string
+		says    string
+	}{
+		{"what no commit holds", func(dir string) {
+			commitSource(t, dir)
+			writeFile(t, filepath.Join(dir, "cmd", "twentygate", "more.go"), "package main\n")
+		}, nil, "there are changes that no commit holds"},
+		{"no repository, and no version", func(dir string) { copyReleased(t, dir) }, nil, "say make release VERSION="},
+		{"no repository, and no time", func(dir string) { copyReleased(t, dir) }, []string{"VERSION=v1.2.3"}, "SOURCE_DATE_EPOCH"},
+		{"a version that is no name of a file", func(dir string) {
+			commitSource(t, dir)
+			git(t, dir, "tag", "v1/2")
+		}, nil, "it becomes a part of files' names"},
+	} {
+		dir := filepath.Join(t.TempDir(), "source")
+		c.prepare(dir)
+		if said, err := release(t, dir, nil, c.assign...); err == nil || !strings.Contains(said, c.says) {
+			t.Errorf("%s: %v\n%s", c.name, err, said)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "build")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: something was built: %v", c.name, err)
+		}
 	}
 }
 
-// commitSource makes a repository of what a release is made from, with one commit,
-// the same wherever it is made.
-func commitSource(t *testing.T, dir, tag string) {
+// Without a repository the version is the one that is given, in the way the Dockerfile
+// gives it.
+func TestStampedVersion(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^RUN (.* make release-binary .*)$`).FindSubmatch(text)
+	if line == nil {
+		t.Fatal("the Dockerfile does not make the release's binary")
+	}
+	dir := filepath.Join(t.TempDir(), "source")
+	copyReleased(t, dir)
+	binary := filepath.Join(dir, "out", "twentygate")
+	cmd := exec.Command("sh", "-c", strings.ReplaceAll(string(line[1]), "/out/", filepath.Join(dir, "out")+"/"))
+	cmd.Dir = dir
+	cmd.Env = append(withoutMake(os.Environ()), "TARGETOS="+runtime.GOOS, "TARGETARCH="+runtime.GOARCH, "VERSION=v9.8.7")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", line[1], err, said)
+	}
+	for command, want := range map[string]string{
+		"version":    "twentygate v9.8.7, built on Caddy v2.",
+		"build-info": "twentygate\tv9.8.7\n",
+	} {
+		if said, err := exec.Command(binary, command).CombinedOutput(); err != nil || !strings.HasPrefix(string(said), want) {
+			t.Errorf("%s says %q, %v", command, said, err)
+		}
+	}
+	info, err := os.Stat(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As measured, and a tenth more: what grows it beyond that deserves a look.
+	if size := info.Size(); size > imageLimit {
+		t.Errorf("the image's binary has %d bytes, more than %d", size, imageLimit)
+	}
+}
+
+// release runs `make release` for this platform, with further arguments.
+func release(t *testing.T, dir string, environment []string, arguments ...string) (said string, err error) {
+	t.Helper()
+	cmd := exec.Command("make", append([]string{"release", "PLATFORMS=" + runtime.GOOS + "/" + runtime.GOARCH}, arguments...)...)
+	cmd.Dir = dir
+	cmd.Env = append(withoutMake(os.Environ()), environment...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// withoutMake is an environment less what a make that runs these tests hands on.
+func withoutMake(environment []string) []string {
+	return slices.DeleteFunc(environment, func(v string) bool {
+		return strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS") || strings.HasPrefix(v, "SOURCE_DATE_EPOCH=")
+	})
+}
+
+// copyReleased copies what a release is made from.
+func copyReleased(t *testing.T, dir string) {
 	t.Helper()
 	copySource(t, dir)
 	if err := os.CopyFS(filepath.Join(dir, "scripts"), os.DirFS("../scripts")); err != nil {
@@ -116,13 +198,25 @@ func commitSource(t *testing.T, dir, tag string) {
 	if err := os.Chmod(filepath.Join(dir, "scripts", "release.sh"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, arguments := range [][]string{{"init", "-q"}, {"add", "."}, {"commit", "-q", "-m", "release"}, {"tag", tag}} {
-		cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"}, arguments...)...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GIT_AUTHOR_DATE=2026-11-25T12:00:00Z", "GIT_COMMITTER_DATE=2026-11-25T12:00:00Z")
-		if said, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git %s: %v\n%s", arguments[0], err, said)
-		}
+}
+
+// commitSource makes a repository of what a release is made from, with one commit,
+// the same wherever it is made.
+func commitSource(t *testing.T, dir string) {
+	t.Helper()
+	copyReleased(t, dir)
+	git(t, dir, "init", "-q")
+	git(t, dir, "add", ".")
+	git(t, dir, "commit", "-q", "-m", "release")
+}
+
+func git(t *testing.T, dir string, arguments ...string) {
+	t.Helper()
+	cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"}, arguments...)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_AUTHOR_DATE=2026-11-25T12:00:00Z", "GIT_COMMITTER_DATE=2026-11-25T12:00:00Z")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("git %s: %v\n%s", arguments[0], err, said)
 	}
 }
 

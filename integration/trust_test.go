@@ -151,7 +151,7 @@ func TestBuildIsReproducible(t *testing.T) {
 	for _, name := range []string{"one", "another/and/deeper"} {
 		dir := filepath.Join(t.TempDir(), name)
 		copySource(t, dir)
-		cmd := exec.Command("go", "build", "-trimpath", "-o", "built", "./cmd/twentygate")
+		cmd := exec.Command("go", "build", "-tags", harness.BuildTags, "-trimpath", "-o", "built", "./cmd/twentygate")
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if len(digests) == 1 && os.Getenv(soakVariable) != "" {
