@@ -195,9 +195,6 @@ func copyReleased(t *testing.T, dir string) {
 	if err := os.CopyFS(filepath.Join(dir, "docs"), os.DirFS("../docs")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(filepath.Join(dir, "scripts", "release.sh"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // commitSource makes a repository of what a release is made from, with one commit,
