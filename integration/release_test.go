@@ -264,4 +264,10 @@ func checkArchive(t *testing.T, path, folder, tag string) {
 	if err != nil || !strings.HasPrefix(string(said), "twentygate "+tag+", built on Caddy v2.") {
 		t.Errorf("the released binary says %q, %v", said, err)
 	}
+	// Where there is a repository Go finds the same version by itself, as in a plain
+	// `go build`.
+	info, err := exec.Command(binary, "build-info").CombinedOutput()
+	if err != nil || !strings.Contains(string(info), "\nmod\tgithub.com/twentygate/twentygate\t"+tag+"\t") {
+		t.Errorf("the released binary's build-info is %q, %v", info, err)
+	}
 }
