@@ -148,7 +148,7 @@ func TestStampedVersion(t *testing.T) {
 		"build-info": "twentygate\tv9.8.7\n",
 	} {
 		if said, err := exec.Command(binary, command).CombinedOutput(); err != nil || !strings.HasPrefix(string(said), want) {
-			t.Errorf("%s says %q, %v", command, said, err)
+			t.Errorf("%s says %.100q…, want %q; %v", command, said, want, err)
 		}
 	}
 	info, err := os.Stat(binary)
@@ -268,6 +268,6 @@ func checkArchive(t *testing.T, path, folder, tag string) {
 	// `go build`.
 	info, err := exec.Command(binary, "build-info").CombinedOutput()
 	if err != nil || !strings.Contains(string(info), "\nmod\tgithub.com/twentygate/twentygate\t"+tag+"\t") {
-		t.Errorf("the released binary's build-info is %q, %v", info, err)
+		t.Errorf("the released binary's build-info is %.300q…, %v", info, err)
 	}
 }
