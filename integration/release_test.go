@@ -91,7 +91,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// What is not fit for a release says so, and builds nothing.
+// What is not fit for a release says so, and leaves none.
 func TestReleaseRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -110,14 +110,25 @@ func TestReleaseRefuses(t *testing.T) {
 			commitSource(t, dir)
 			git(t, dir, "tag", "v1/2")
 		}, nil, "it becomes a part of files' names"},
+		{"a source that changes meanwhile", func(dir string) {
+			copyReleased(t, dir)
+			makefile := filepath.Join(dir, "Makefile")
+			text, err := os.ReadFile(makefile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			build := regexp.MustCompile(`(?m)^(release-binary:.*\n\t).*$`)
+			writeFile(t, makefile, build.ReplaceAllString(string(text), "${1}go build -o '$$(OUT)' ./scripts/pack && echo more >>README.md"))
+			commit(t, dir)
+		}, nil, "the source changed meanwhile"},
 	} {
 		dir := filepath.Join(t.TempDir(), "source")
 		c.prepare(dir)
 		if said, err := release(t, dir, nil, c.assign...); err == nil || !strings.Contains(said, c.says) {
 			t.Errorf("%s: %v\n%s", c.name, err, said)
 		}
-		if _, err := os.Stat(filepath.Join(dir, "build")); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s: something was built: %v", c.name, err)
+		if _, err := os.Stat(filepath.Join(dir, "build", "release")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: a release is there: %v", c.name, err)
 		}
 	}
 }
@@ -202,6 +213,11 @@ func copyReleased(t *testing.T, dir string) {
 func commitSource(t *testing.T, dir string) {
 	t.Helper()
 	copyReleased(t, dir)
+	commit(t, dir)
+}
+
+func commit(t *testing.T, dir string) {
+	t.Helper()
 	git(t, dir, "init", "-q")
 	git(t, dir, "add", ".")
 	git(t, dir, "commit", "-q", "-m", "release")

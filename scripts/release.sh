@@ -13,8 +13,8 @@ fail() {
 	exit 1
 }
 if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ]; then
-	changes=$(git status --porcelain)
-	[ -z "$changes" ] || fail "there are changes that no commit holds: commit or stash them first"
+	[ -z "$(git status --porcelain)" ] || fail "there are changes that no commit holds: commit or stash them first"
+	commit=$(git rev-parse HEAD)
 	VERSION=${VERSION:-$(git describe --tags --match 'v[0-9]*' --always)}
 	time=$(git log -1 --format=%ct)
 else
@@ -56,5 +56,10 @@ for platform in "$@"; do
 	"$work/pack" -time "$time" -folder "$name" "$out/$archive" \
 		"$work/$name/$binary" "$out/$name.sbom.json" README.md LICENSE CHANGELOG.md SECURITY.md Caddyfile.example docs/*.md
 done
+# It takes minutes, in which somebody may go on working here.
+if [ -n "${commit:-}" ] && [ "$(git rev-parse HEAD)$(git status --porcelain)" != "$commit" ]; then
+	rm -r "$out"
+	fail "the source changed meanwhile: make it again, in a clone that nobody works in"
+fi
 (cd "$out" && sha256sum -- * >SHA256SUMS)
 ls -l "$out"
