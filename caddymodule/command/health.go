@@ -55,10 +55,11 @@ func newHealth() *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			if err := askHealth(ctx, target); err != nil {
+			shown, err := askHealth(ctx, target)
+			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), "the gate runs")
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), shown, "runs")
 			return err
 		}),
 	}
@@ -85,11 +86,12 @@ func healthTarget(args []string, getenv func(string) string) (string, error) {
 	return args[0], nil
 }
 
-// askHealth returns nil where a GET is answered with a 2xx.
-func askHealth(ctx context.Context, target string) error {
+// askHealth returns no error where a GET is answered with a 2xx, and the target as it
+// may be shown.
+func askHealth(ctx context.Context, target string) (shown string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return wrongUse("%w", err)
+		return "", wrongUse("%w", err)
 	}
 	request.Header.Set("User-Agent", "twentygate-health")
 	// A user and a password in it are nobody's business in a probe's log.
@@ -100,16 +102,16 @@ func askHealth(ctx context.Context, target string) error {
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("%s does not answer in time: see the gate's log; a machine that is busy may need a longer --timeout", target)
+		return "", fmt.Errorf("%s does not answer in time: see the gate's log; a machine that is busy may need a longer --timeout", target)
 	case errors.As(err, &certificate):
-		return fmt.Errorf("%s has a certificate that is not trusted here: %w; let the gate answer probes over plain HTTP, as in Caddyfile.example", target, certificate.Err)
+		return "", fmt.Errorf("%s has a certificate that is not trusted here: %w; let the gate answer probes over plain HTTP, as in Caddyfile.example", target, certificate.Err)
 	case err != nil:
-		return fmt.Errorf("%s can't be reached: %w; is the gate running, and does it listen there?", target, err)
+		return "", fmt.Errorf("%s can't be reached: %w; is the gate running, and does it listen there?", target, err)
 	}
 	// The status is the answer. A body may be long in coming, or never end.
 	_ = response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return fmt.Errorf("%s answers %d: the config has no health check there (see /healthz in Caddyfile.example), or it is not healthy", target, response.StatusCode)
+		return "", fmt.Errorf("%s answers %d: the config has no health check there (see /healthz in Caddyfile.example), or it is not healthy", target, response.StatusCode)
 	}
-	return nil
+	return target, nil
 }

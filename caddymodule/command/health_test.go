@@ -42,7 +42,7 @@ func TestHealthAnswers(t *testing.T) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
 		}))
-		err := askHealth(t.Context(), server.URL)
+		_, err := askHealth(t.Context(), server.URL)
 		server.Close()
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) || asked != 1 {
 			t.Errorf("%d, asked %d times: %v", status, asked, err)
@@ -65,11 +65,11 @@ func TestHealthDoesNotWaitForEver(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := askHealth(ctx, endless.URL+"/silent"); err == nil || !strings.Contains(err.Error(), "in time") {
+	if _, err := askHealth(ctx, endless.URL+"/silent"); err == nil || !strings.Contains(err.Error(), "in time") {
 		t.Errorf("no answer: %v", err)
 	}
 	// Without a deadline of its own: to wait for the end would hang.
-	if err := askHealth(t.Context(), endless.URL+"/endless"); err != nil {
+	if _, err := askHealth(t.Context(), endless.URL+"/endless"); err != nil {
 		t.Errorf("an answer without an end: %v", err)
 	}
 }
@@ -77,7 +77,7 @@ func TestHealthDoesNotWaitForEver(t *testing.T) {
 func TestHealthTellsNoPassword(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
-	err := askHealth(t.Context(), strings.Replace(server.URL, "://", "://user:hunter2@", 1))
+	_, err := askHealth(t.Context(), strings.Replace(server.URL, "://", "://user:hunter2@", 1))
 	if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "answers 404") {
 		t.Error(err)
 	}
@@ -88,7 +88,7 @@ func TestHealthCertificates(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	if err := askHealth(t.Context(), server.URL); err == nil || !strings.Contains(err.Error(), "not trusted here") {
+	if _, err := askHealth(t.Context(), server.URL); err == nil || !strings.Contains(err.Error(), "not trusted here") {
 		t.Error(err)
 	}
 }
