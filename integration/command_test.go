@@ -34,6 +34,8 @@ func TestCommandWrongUse(t *testing.T) {
 		{"no patience", "send --timeout 0s " + url, "--timeout"},
 		{"no event", "send --event person " + url, "--event"},
 		{"event and body", "send --event person.created --body x " + url, "--body and --event"},
+		{"an id that is none", "send --workspace a/b " + url, "--workspace"},
+		{"ids for a body", "send --webhook 1-2 --body x " + url, "--webhook"},
 		{"a body that is not there", "send --body /nowhere/body " + url, "body"},
 		{"a secret file that is not there", "send --secret-file /nowhere/secret " + url, "no such file"},
 		{"no secret", "send --secret-env NOT_SET " + url, "NOT_SET"},

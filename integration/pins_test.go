@@ -94,3 +94,28 @@ func TestPinsSpendNothing(t *testing.T) {
 		}
 	}
 }
+
+// A pinned gate can be tried with a sample that names what it is pinned to.
+func TestSendToAPinnedGate(t *testing.T) {
+	t.Parallel()
+	upstream := harness.NewUpstream(t)
+	gate := harness.Start(t, harness.Caddyfile("", fmt.Sprintf("twenty_webhook {\nsecret {env.SECRET}\nworkspace %s\nwebhook %s\n}\nreverse_proxy %s\n",
+		harness.WorkspaceID, harness.WebhookID, upstream.Address())), "SECRET="+secret)
+	for _, c := range []struct {
+		ids  []string
+		code int
+		says string
+	}{
+		{nil, 1, "403"},
+		{[]string{"--workspace", harness.WorkspaceID}, 1, "403"},
+		{[]string{"--workspace", harness.WorkspaceID, "--webhook", harness.WebhookID}, 0, "200"},
+	} {
+		arguments := append([]string{"twenty-webhook", "send", "http://" + gate.Address() + "/"}, c.ids...)
+		if result := harness.Run(t, []string{"TWENTY_WEBHOOK_SECRET=" + secret}, arguments...); result.Code != c.code || !strings.Contains(result.Stdout, c.says) {
+			t.Errorf("with %q: exit code %d: %s%s", c.ids, result.Code, result.Stdout, result.Stderr)
+		}
+	}
+	if got := len(upstream.Deliveries()); got != 1 {
+		t.Errorf("the upstream got %d deliveries, want 1", got)
+	}
+}

@@ -30,6 +30,8 @@ reached; 2 the command was used wrongly.`
 // id is what an id of Twenty's is made of. It goes into JSON as it is.
 var id = regexp.MustCompile(`^[A-Za-z0-9-]{0,64}$`)
 
+var errNoID = wrongUse("--workspace and --webhook take ids as Twenty has them: letters, digits and hyphens")
+
 func newCheck() *cobra.Command {
 	var (
 		secret  secretSource
@@ -103,7 +105,7 @@ func checkOptions(cmd *cobra.Command, o check.Options) error {
 		}
 	}
 	if !id.MatchString(o.WorkspaceID) || !id.MatchString(o.WebhookID) {
-		return wrongUse("--workspace and --webhook take ids as Twenty has them: letters, digits and hyphens")
+		return errNoID
 	}
 	return nil
 }

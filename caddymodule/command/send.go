@@ -29,6 +29,8 @@ type sendOptions struct {
 	secret      secretSource
 	event       string
 	body        string
+	workspace   string
+	webhook     string
 	count       int
 	concurrency int
 	rate        float64
@@ -83,13 +85,15 @@ Exit codes: 0 every answer was a 2xx; 1 one was not; 2 it was used wrongly.`,
 	o.secret.addFlags(cmd)
 	flags.StringVarP(&o.event, "event", "e", "person.created", "Event to send a sample of: <object>.<action>, or metadata.<name>.<operation>")
 	flags.StringVarP(&o.body, "body", "b", "", "File whose bytes are the body; - is standard input")
+	flags.StringVar(&o.workspace, "workspace", "", "Workspace id in the samples, for a gate or receiver that takes one only")
+	flags.StringVar(&o.webhook, "webhook", "", "Webhook id in the samples, for a gate or receiver that takes one only")
 	flags.IntVarP(&o.count, "count", "n", 1, "How many deliveries to send")
 	flags.IntVarP(&o.concurrency, "concurrency", "c", twentysConcurrency, "How many at once")
 	flags.Float64Var(&o.rate, "rate", 0, "How many to begin per second at most (default: as fast as they are answered)")
 	flags.DurationVar(&o.timeout, "timeout", twentysTimeout, "How long to wait for an answer")
 	flags.BoolVar(&o.insecure, "insecure", false, "Accept any TLS certificate, such as a self-signed one of a receiver under test")
 	flags.BoolVar(&o.json, "json", false, "Print one JSON value on standard output, and nothing else there")
-	for _, name := range []string{"count", "concurrency", "rate", "timeout", "secret-env"} {
+	for _, name := range []string{"count", "concurrency", "rate", "timeout", "secret-env", "workspace", "webhook"} {
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	_ = cmd.RegisterFlagCompletionFunc("event", cobra.FixedCompletions(event.SampleEvents(), cobra.ShellCompDirectiveNoFileComp))
@@ -129,6 +133,8 @@ func (o *sendOptions) run(cmd *cobra.Command, target string) error {
 		key:         key,
 		event:       o.event,
 		body:        body,
+		workspace:   o.workspace,
+		webhook:     o.webhook,
 		count:       o.count,
 		concurrency: min(o.concurrency, o.count),
 		rate:        o.rate,
@@ -153,6 +159,10 @@ func (o *sendOptions) check(cmd *cobra.Command) error {
 		return wrongUse("--timeout is %v: give more than 0", o.timeout)
 	case cmd.Flags().Changed("body") && cmd.Flags().Changed("event"):
 		return wrongUse("--body and --event are both given: the event's name is in the body")
+	case !id.MatchString(o.workspace) || !id.MatchString(o.webhook):
+		return errNoID
+	case o.workspace+o.webhook != "" && cmd.Flags().Changed("body"):
+		return wrongUse("--workspace and --webhook are for samples, and --body is sent as it is: write them into the body")
 	case cmd.Flags().Changed("body") && o.body == "":
 		return wrongUse("--body names no file")
 	}

@@ -25,6 +25,8 @@ type sender struct {
 	key         *signature.Key
 	event       string
 	body        []byte // nil for samples of the event
+	workspace   string // in the samples; empty for one of nobody
+	webhook     string // likewise
 	count       int
 	concurrency int
 	rate        float64 // per second; 0 for as fast as it goes
@@ -134,7 +136,9 @@ func (s *sender) deliver(ctx context.Context) *result {
 	body := s.body
 	if body == nil {
 		var err error
-		body, err = event.Sample(s.event, event.SampleOptions{TargetURL: s.url.String(), Time: time.Now()})
+		body, err = event.Sample(s.event, event.SampleOptions{
+			TargetURL: s.url.String(), Time: time.Now(), WorkspaceID: s.workspace, WebhookID: s.webhook,
+		})
 		if err != nil {
 			return &result{err: err}
 		}

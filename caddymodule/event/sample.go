@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"regexp"
@@ -19,6 +20,10 @@ type SampleOptions struct {
 
 	// ID returns the id of the next record. Nil stands for [NewSampleID].
 	ID func() string
+
+	// WorkspaceID and WebhookID are those that it says it is of. Empty they are
+	// [SampleWorkspaceID] and [SampleWebhookID].
+	WorkspaceID, WebhookID string
 }
 
 // The ids of a sample, but for its record's. Like that they are UUIDs which end
@@ -56,6 +61,8 @@ func Sample(name string, o SampleOptions) ([]byte, error) {
 	if o.ID == nil {
 		o.ID = NewSampleID
 	}
+	o.WorkspaceID = cmp.Or(o.WorkspaceID, SampleWorkspaceID)
+	o.WebhookID = cmp.Or(o.WebhookID, SampleWebhookID)
 	var payload jsonObject
 	if metadata, found := strings.CutPrefix(name, "metadata."); found && strings.Contains(metadata, ".") {
 		payload = o.metadata(name, metadata)
@@ -71,8 +78,8 @@ func (o SampleOptions) record(name string) jsonObject {
 		{"targetUrl", o.TargetURL},
 		{"eventName", name},
 		{"objectMetadata", jsonObject{{"id", sampleObjectID}, {"nameSingular", nameSingular}}},
-		{"workspaceId", SampleWorkspaceID},
-		{"webhookId", SampleWebhookID},
+		{"workspaceId", o.WorkspaceID},
+		{"webhookId", o.WebhookID},
 		{"eventDate", isoTime(o.Time)},
 		{"userId", sampleUserID},
 		{"workspaceMemberId", sampleMemberID},
@@ -108,7 +115,7 @@ func (o SampleOptions) metadata(name, metadata string) jsonObject {
 	entity := func(label string) jsonObject {
 		return jsonObject{
 			{"id", id},
-			{"workspaceId", SampleWorkspaceID},
+			{"workspaceId", o.WorkspaceID},
 			{"name", "sample"},
 			{"label", label},
 			{"description", fmt.Sprintf("Not of a real workspace: a sample %s", kind)},
@@ -132,8 +139,8 @@ func (o SampleOptions) metadata(name, metadata string) jsonObject {
 	return jsonObject{
 		{"targetUrl", o.TargetURL},
 		{"eventName", name},
-		{"workspaceId", SampleWorkspaceID},
-		{"webhookId", SampleWebhookID},
+		{"workspaceId", o.WorkspaceID},
+		{"webhookId", o.WebhookID},
 		{"eventDate", isoTime(o.Time)},
 		{"userId", sampleUserID},
 		{"event", event},

@@ -153,3 +153,18 @@ func TestSampleIDs(t *testing.T) {
 		}
 	}
 }
+
+func TestSampleOfIDs(t *testing.T) {
+	for _, name := range []string{"person.created", "metadata.view.updated"} {
+		body, err := event.Sample(name, event.SampleOptions{WorkspaceID: "workspace-of-mine", WebhookID: "webhook-of-mine"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := event.Read(body); e.Workspace.Value != "workspace-of-mine" || e.Webhook.Value != "webhook-of-mine" {
+			t.Errorf("%s is of %q and %q", name, e.Workspace.Value, e.Webhook.Value)
+		}
+		if strings.Contains(string(body), event.SampleWorkspaceID) {
+			t.Errorf("%s names another workspace too: %s", name, body)
+		}
+	}
+}
