@@ -18,6 +18,7 @@ type bench struct {
 	upstream  string
 	subjects  []*subject
 	timestamp int64
+	series    int // of timestamps
 }
 
 func newBench(o options) (*bench, error) {
@@ -66,13 +67,13 @@ func (b *bench) machine() string {
 
 // adapt returns the example's configuration as JSON, listening on the address
 // and changed.
-func (b *bench) adapt(address string, change func(map[string]any)) ([]byte, error) {
+func (b *bench) adapt(address, admin string, change func(map[string]any)) ([]byte, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
 	command := exec.Command(b.binary, "adapt", "--config", b.example, "--adapter", "caddyfile")
-	command.Env = append(os.Environ(), "UPSTREAM="+b.upstream, "GATE_PORT="+port, "ADMIN_ADDRESS="+freeAddress())
+	command.Env = append(os.Environ(), "UPSTREAM="+b.upstream, "GATE_PORT="+port, "ADMIN_ADDRESS="+admin)
 	text, err := command.Output()
 	if err != nil {
 		return nil, fmt.Errorf("adapting %s: %w", b.example, err)

@@ -56,7 +56,9 @@ func (b *bench) genuine(n, bytesInAll int, key string) ([]request, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, last := payload(bytesInAll), b.takeTimestamps(n)
+	last, series := b.takeTimestamps(n)
+	// A body of the same length for each series of timestamps.
+	body := bytes.Replace(payload(bytesInAll), []byte("000000000002"), fmt.Appendf(nil, "%012d", series), 1)
 	requests := make([]request, n)
 	var group sync.WaitGroup
 	for worker := range runtime.NumCPU() {
@@ -80,13 +82,18 @@ func signed(timestamp, signature string) http.Header {
 }
 
 // takeTimestamps returns the last of n timestamps in a row that nobody has had
-// yet. They begin some minutes ago and may run a little ahead of the clock.
-func (b *bench) takeTimestamps(n int) int64 {
-	if earliest := time.Now().Add(-freshFor).UnixMilli(); b.timestamp < earliest {
+// yet in that series. They begin some minutes ago and may run as much ahead of the
+// clock, since more are sent a second than it has milliseconds; then another series
+// begins.
+func (b *bench) takeTimestamps(n int) (last int64, series int) {
+	now := time.Now()
+	earliest, latest := now.Add(-freshFor).UnixMilli(), now.Add(freshFor).UnixMilli()
+	if b.timestamp+int64(n) > latest {
 		b.timestamp = earliest
+		b.series++
 	}
-	b.timestamp += int64(n)
-	return b.timestamp
+	b.timestamp = max(b.timestamp, earliest) + int64(n)
+	return b.timestamp, b.series
 }
 
 const freshFor = 4 * time.Minute

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -12,7 +13,7 @@ import (
 // memory asks what bodies cost that are promised, that come all at once, and that
 // came and went.
 func memory(b *bench) error {
-	table := [][]string{{"load", "memory MiB", "over idle MiB"}}
+	table := [][]string{{"load", "memory MiB", "over idle MiB", "heap then, over idle MiB"}}
 	for _, load := range []struct {
 		name string
 		run  func(*bench, *subject) (peak uint64, err error)
@@ -32,15 +33,49 @@ func memory(b *bench) error {
 		if err != nil {
 			return err
 		}
+		heapIdle, err := s.heap()
+		if err != nil {
+			return err
+		}
 		peak, err := load.run(b, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", load.name, err)
 		}
-		table = append(table, []string{load.name, fmt.Sprintf("%.0f", mebibytes(peak)), fmt.Sprintf("%+.0f", mebibytes(peak)-mebibytes(idle.resident))})
+		heap, err := s.heap()
+		if err != nil {
+			return err
+		}
+		table = append(table, []string{load.name, fmt.Sprintf("%.0f", mebibytes(peak)),
+			fmt.Sprintf("%+.0f", mebibytes(peak)-mebibytes(idle.resident)), fmt.Sprintf("%+.0f", mebibytes(heap)-mebibytes(heapIdle))})
 		b.stopAll()
 	}
 	printTable(table)
 	return nil
+}
+
+// heap is what the process's heap holds after collections: one more than the pools
+// of unused memory outlive.
+func (s *subject) heap() (held uint64, err error) {
+	for range 3 {
+		if held, err = s.collect(); err != nil {
+			return 0, err
+		}
+	}
+	return held, nil
+}
+
+func (s *subject) collect() (uint64, error) {
+	answer, err := http.Get("http://" + s.admin + "/debug/pprof/heap?gc=1&debug=1")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		if text, found := strings.CutPrefix(lines.Text(), "# HeapAlloc = "); found {
+			return strconv.ParseUint(text, 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("%s does not say how large its heap is", s.name)
 }
 
 func mebibytes(n uint64) float64 { return float64(n) / (1 << 20) }

@@ -18,6 +18,7 @@ import (
 type subject struct {
 	name    string
 	url     string
+	admin   string // Caddy's admin endpoint; empty for others
 	command *exec.Cmd
 	ended   chan struct{}
 	said    bytes.Buffer
@@ -81,8 +82,8 @@ func (l *limitedWriter) Write(p []byte) (int, error) {
 
 // startCaddy runs the binary with a configuration.
 func (b *bench) startCaddy(name string, change func(map[string]any)) (*subject, error) {
-	address := freeAddress()
-	config, err := b.adapt(address, change)
+	address, admin := freeAddress(), freeAddress()
+	config, err := b.adapt(address, admin, change)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,11 @@ func (b *bench) startCaddy(name string, change func(map[string]any)) (*subject, 
 	}
 	command := exec.Command(b.binary, "run", "--config", path)
 	command.Env = []string{"XDG_DATA_HOME=" + b.dir, "XDG_CONFIG_HOME=" + b.dir}
-	return b.start(name, address, command)
+	s, err := b.start(name, address, command)
+	if err == nil {
+		s.admin = admin
+	}
+	return s, err
 }
 
 func (b *bench) startNginx() (*subject, error) {
@@ -140,11 +145,22 @@ func startUpstream() (string, error) {
 	return listener.Addr().String(), nil
 }
 
+// given are the addresses that freeAddress has returned.
+var given = map[string]bool{}
+
+// freeAddress returns an address that nobody has, and never one twice: Caddy shares
+// a port with another Caddy without a word.
 func freeAddress() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
+	for {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		address := listener.Addr().String()
+		_ = listener.Close()
+		if !given[address] {
+			given[address] = true
+			return address
+		}
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
