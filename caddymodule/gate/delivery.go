@@ -92,7 +92,7 @@ func (d *delivery) leave() {
 	defer underway.leave()
 	defer func() { _ = d.use.end() }()
 	if d.patient != nil {
-		d.patient.end(d.w)
+		d.patient.end(d.w, d.found.verdict == verdict.BodyTimeout)
 	}
 	switch {
 	case d.body == nil || d.adopted:

@@ -91,23 +91,32 @@ func (b *patientBody) read(pending *pendingRead) {
 }
 
 // end stops a read that is still under way: it belongs to the request, and must
-// not outlive it. Whoever reads later gets an error.
-func (b *patientBody) end(w http.ResponseWriter) {
+// not outlive it. Whoever reads later gets an error. Of a body that was late the
+// server waits for no more before it answers.
+func (b *patientBody) end(w http.ResponseWriter, late bool) {
 	b.mu.Lock()
-	pending := b.pending
+	pending, toCome := b.pending, b.err == nil
 	b.pending, b.left, b.err = nil, nil, http.ErrBodyReadAfterClose
 	if b.over != nil {
 		b.over.Stop()
 		b.over = nil
 	}
 	b.mu.Unlock()
-	if pending == nil {
-		return
+	if pending != nil {
+		select {
+		case <-pending.done:
+			toCome = pending.err == nil
+		default:
+			stopReading(w)
+			<-pending.done
+			return
+		}
 	}
-	select {
-	case <-pending.done:
-	default:
-		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
-		<-pending.done
+	if late && toCome {
+		stopReading(w)
 	}
+}
+
+func stopReading(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 }

@@ -46,7 +46,7 @@ func TestPatientRead(t *testing.T) {
 		if n, err := b.Read(p[:1]); n != 1 || err != nil {
 			t.Errorf("%d, %v", n, err)
 		}
-		b.end(httptest.NewRecorder())
+		b.end(httptest.NewRecorder(), false)
 		if n, err := b.Read(p); n != 0 || !errors.Is(err, http.ErrBodyReadAfterClose) {
 			t.Errorf("after the end it reads %q and %v", p[:n], err)
 		}

@@ -95,3 +95,35 @@ func write(t *testing.T, w io.Writer, text string) {
 		t.Fatal(err)
 	}
 }
+
+// A body that was late holds no answer up, also where no read of it is under way
+// when the next handler returns without having read on. One that was in time may
+// still come, as without the gate.
+func TestMonitorHoldsNoAnswerForALateBody(t *testing.T) {
+	for _, late := range []bool{true, false} {
+		h, _ := newGate(t, func(h *Handler) { h.Monitor = true })
+		now := testNow
+		h.clock = func() time.Time { return now }
+		length := int64(len(testPayload))
+		body := readerFunc(func(p []byte) (int, error) {
+			if late {
+				now = now.Add(time.Duration(h.BodyTimeout))
+				return copy(p, "{"), nil
+			}
+			return copy(p, testPayload), io.EOF
+		})
+		r := newDelivery([]byte(testPayload), testNow)
+		r.Body, r.ContentLength = io.NopCloser(body), length
+		w := &countingWriter{ResponseWriter: httptest.NewRecorder()}
+		if err := h.ServeHTTP(w, prepare(w, r), nullNext); err != nil {
+			t.Fatal(err)
+		}
+		if stopped := len(w.deadlines) == 1 && w.deadlines[0].Before(time.Now()); stopped != late {
+			t.Errorf("late: %v, the deadlines are %v", late, w.deadlines)
+		}
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
