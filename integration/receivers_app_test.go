@@ -157,7 +157,8 @@ func recipeFile(t *testing.T, name string) string {
 }
 
 // listeners are the addresses at which the kernel has a TCP socket of that port
-// listening, as it writes them.
+// listening, as it writes them. It asks for this thread's network: /proc/net is that
+// of the process's first thread, which another test may have put into one of its own.
 func listeners(t *testing.T, address string) []string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(address)
@@ -169,7 +170,7 @@ func listeners(t *testing.T, address string) []string {
 		t.Fatal(err)
 	}
 	var found []string
-	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+	for _, table := range []string{"/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"} {
 		content, err := os.ReadFile(table)
 		if os.IsNotExist(err) {
 			continue // a kernel without IPv6
