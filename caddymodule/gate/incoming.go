@@ -36,10 +36,16 @@ func (h *Handler) bodySource(d *delivery) body.Source {
 }
 
 // clearDeadline lifts the limit that an interrupt has set. One that is left would
-// cancel the request while the upstream works on it.
+// cancel the request while the upstream works on it. Where the body came to its end
+// all the same, HTTP/1 reads on behind it and may have met that limit first: it takes
+// that for the sender's end, and cancels all later requests of the connection.
 func (d *delivery) clearDeadline() {
-	if d.body.Interrupted() {
-		_ = http.NewResponseController(d.w).SetReadDeadline(time.Time{})
+	if !d.body.Interrupted() {
+		return
+	}
+	_ = http.NewResponseController(d.w).SetReadDeadline(time.Time{})
+	if d.r.ProtoMajor == 1 {
+		d.w.Header().Set("Connection", "close")
 	}
 }
 
