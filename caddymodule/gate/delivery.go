@@ -202,7 +202,12 @@ func (h *Handler) readBody(d *delivery) verdict.Verdict {
 
 func (h *Handler) checkSignature(d *delivery) verdict.Verdict {
 	parts := d.body.Parts()
-	if d.verifiedBy(d.keys, parts) || d.verifiedBy(h.keyring.lookAgain(d.keys, d.now), parts) {
+	if d.verifiedBy(d.keys, parts) {
+		return verdict.Verified
+	}
+	keys := h.keyring.lookAgain(d.keys, d.now)
+	d.now = h.now() // files may have been waited for
+	if d.verifiedBy(keys, parts) {
 		return verdict.Verified
 	}
 	return verdict.BadSignature

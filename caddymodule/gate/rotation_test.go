@@ -90,3 +90,26 @@ func TestEndedFilesAreNotLookedAtAgain(t *testing.T) {
 		t.Error("a secret that has ended is still used")
 	}
 }
+
+// TestFreshnessAfterALookAgain: a file may be long in coming, and the delivery that
+// waited for it is judged by the time it is then.
+func TestFreshnessAfterALookAgain(t *testing.T) {
+	path := writeSecretFile(t, "another secret of thirty-two bytes")
+	clock := newTestClock()
+	h, _ := newGate(t, func(h *Handler) { h.clock, h.Secrets = clock.now, []Secret{{File: path}} })
+	r := newDelivery([]byte(testPayload), testNow)
+	text := r.Body
+	r.Body = io.NopCloser(readerFunc(func(p []byte) (int, error) {
+		writeAt(t, path, testSecret, testNow.Add(-time.Minute))
+		h.keyring.secrets[0].file.now = func() time.Time {
+			clock.advance(time.Duration(h.MaxAge))
+			return clock.now()
+		}
+		return text.Read(p)
+	}))
+	next := &upstream{}
+	_, r, _ = pass(h, r, next)
+	if got := placeholder(r, "verdict"); got != "stale" || next.calls != 0 {
+		t.Errorf("the verdict is %s, and %d came through", got, next.calls)
+	}
+}
