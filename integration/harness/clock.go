@@ -40,7 +40,7 @@ func SteppedNow() time.Time { return time.Now().Add(time.Duration(clockStep.Load
 // clockReads are the places of the product that read the clock by which
 // deliveries are judged and remembered, and what stands there instead.
 var clockReads = []struct{ file, from, to string }{
-	{"caddymodule/gate/gate.go", "h.clock = time.Now", "h.clock = replay.SteppedNow"},
+	{"caddymodule/gate/lifecycle.go", "h.clock = time.Now", "h.clock = replay.SteppedNow"},
 	{"caddymodule/replay/clock.go", "return now, now.Sub(c.start)", "return SteppedNow(), now.Sub(c.start)"},
 }
 
