@@ -10,6 +10,7 @@ COPY . .
 # source, --build-arg VERSION=v1.2.3 says it.
 ARG VERSION
 RUN GOOS=$TARGETOS GOARCH=$TARGETARCH make release-binary OUT=/out/twentygate VERSION="$VERSION"
+RUN go run ./scripts/licenses /out/twentygate >/out/THIRD_PARTY_LICENSES.txt
 # Caddy's own state (its certificates) goes to /data; everything else is
 # read-only.
 RUN mkdir -p /out/data
@@ -18,6 +19,8 @@ FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/twentygate /usr/bin/twentygate
 COPY --from=build /src/Caddyfile.example /etc/twentygate/Caddyfile
+COPY --from=build /src/LICENSE /usr/share/doc/twentygate/
+COPY --from=build /out/THIRD_PARTY_LICENSES.txt /usr/share/doc/twentygate/
 COPY --from=build --chown=65532:65532 /out/data /data
 ENV XDG_CONFIG_HOME=/data XDG_DATA_HOME=/data HOME=/data
 # Not the example's stand-in: a container without UPSTREAM must not answer 200.

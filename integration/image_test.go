@@ -97,6 +97,9 @@ func (img image) lay(t *testing.T, root string) {
 		switch {
 		case strings.HasSuffix(source, "/twentygate"):
 			source, mode = harness.Binary(), 0o755
+		case strings.HasSuffix(source, "/"+licencesFile):
+			source = filepath.Join(t.TempDir(), licencesFile)
+			writeFile(t, source, licencesOf(t, harness.Binary()))
 		case strings.HasPrefix(source, "/src/"):
 			source = filepath.Join("..", strings.TrimPrefix(source, "/src/"))
 		case strings.HasPrefix(source, "/out/"): // an empty folder of the build stage

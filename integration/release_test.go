@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"debug/buildinfo"
 	"errors"
 	"io"
 	"os"
@@ -17,6 +18,10 @@ import (
 
 	"github.com/twentygate/twentygate/integration/harness"
 )
+
+// licencesFile is where a release and the image have the licences of what is in the
+// binary.
+const licencesFile = "THIRD_PARTY_LICENSES.txt"
 
 // imageLimit is how large the image's binary may be.
 const imageLimit = 68_000_000
@@ -172,6 +177,28 @@ func TestStampedVersion(t *testing.T) {
 	}
 }
 
+// licencesOf prints the licences of what is in a binary: each module is named, and
+// what all of it comes under.
+func licencesOf(t *testing.T, binary string) string {
+	t.Helper()
+	cmd := exec.Command("go", "run", "./scripts/licenses", binary)
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("licenses: %v\n%s", err, out)
+	}
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, module := range info.Deps {
+		if !strings.Contains(string(out), "\n"+module.Path+"@"+module.Version+"\n") {
+			t.Errorf("the licence of %s is not there", module.Path)
+		}
+	}
+	return string(out)
+}
+
 // release runs `make release` for this platform, with further arguments.
 func release(t *testing.T, dir string, environment []string, arguments ...string) (said string, err error) {
 	t.Helper()
@@ -246,6 +273,7 @@ func checkArchive(t *testing.T, path, folder, tag string) {
 	archive := tar.NewReader(compressed)
 	var names []string
 	binary := filepath.Join(t.TempDir(), "twentygate")
+	var licences string
 	for {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
@@ -255,26 +283,32 @@ func checkArchive(t *testing.T, path, folder, tag string) {
 			t.Fatal(err)
 		}
 		names = append(names, strings.TrimPrefix(header.Name, folder+"/"))
-		if header.Name == folder+"/twentygate" {
-			program, err := io.ReadAll(archive)
-			if err != nil {
+		file, err := io.ReadAll(archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch header.Name {
+		case folder + "/twentygate":
+			if err := os.WriteFile(binary, file, header.FileInfo().Mode()); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(binary, program, header.FileInfo().Mode()); err != nil {
-				t.Fatal(err)
-			}
+		case folder + "/" + licencesFile:
+			licences = string(file)
 		}
 	}
 	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"CHANGELOG.md", "Caddyfile.example", "LICENSE", "README.md", "SECURITY.md"}
+	want := []string{"CHANGELOG.md", "Caddyfile.example", "LICENSE", "README.md", "SECURITY.md", licencesFile}
 	for _, page := range pages {
 		want = append(want, strings.TrimPrefix(page, "../"))
 	}
 	if want = append(want, "twentygate", folder+".sbom.json"); !slices.Equal(names, want) {
 		t.Errorf("the archive holds %v, want %v", names, want)
+	}
+	if want := licencesOf(t, binary); licences != want {
+		t.Errorf("the archive's licences are %.200q…, want %.200q…", licences, want)
 	}
 	said, err := exec.Command(binary, "version").CombinedOutput()
 	if err != nil || !strings.HasPrefix(string(said), "twentygate "+tag+", built on Caddy v2.") {

@@ -37,6 +37,7 @@ trap 'rm -r "$work"' EXIT
 
 # The tools run here, whatever the platform.
 go build -o "$work/pack" ./scripts/pack
+go build -o "$work/licenses" ./scripts/licenses
 GOBIN=$work go install "$CYCLONEDX"
 
 for platform in "$@"; do
@@ -53,8 +54,10 @@ for platform in "$@"; do
 	# answers is another thing before and after the release. `make sbom` has them.
 	"$work/cyclonedx-gomod" bin -json -noserial -notimestamp -std -version "$VERSION" \
 		-output "$out/$name.sbom.json" "$work/$name/$binary"
+	"$work/licenses" "$work/$name/$binary" >"$work/$name/THIRD_PARTY_LICENSES.txt"
 	"$work/pack" -time "$time" -folder "$name" "$out/$archive" \
-		"$work/$name/$binary" "$out/$name.sbom.json" README.md LICENSE CHANGELOG.md SECURITY.md Caddyfile.example docs/*.md
+		"$work/$name/$binary" "$out/$name.sbom.json" "$work/$name/THIRD_PARTY_LICENSES.txt" \
+		README.md LICENSE CHANGELOG.md SECURITY.md Caddyfile.example docs/*.md
 done
 # It takes minutes, in which somebody may go on working here.
 if [ -n "${commit:-}" ] && [ "$(git rev-parse HEAD)$(git status --porcelain)" != "$commit" ]; then
