@@ -40,7 +40,7 @@ func SteppedNow() time.Time { return time.Now().Add(time.Duration(clockStep.Load
 // clockReads are the places of the product that read the clock by which
 // deliveries are judged and remembered, and what stands there instead.
 var clockReads = []struct{ file, from, to string }{
-	{"caddymodule/gate/lifecycle.go", "h.clock = time.Now", "h.clock = replay.SteppedNow"},
+	{"caddymodule/gate/lifecycle.go", "h.clock = time.Now", "h.clock = steppedNow"},
 	{"caddymodule/replay/clock.go", "return now, now.Sub(c.start)", "return SteppedNow(), now.Sub(c.start)"},
 }
 
@@ -64,6 +64,7 @@ func BuildWithSteppingClock(tb testing.TB, dir string) string {
 		replace[filepath.Join(root, file)] = path
 	}
 	put("caddymodule/replay/stepped.go", steppedClock)
+	put("caddymodule/gate/stepped.go", "package gate\n\nimport \"github.com/twentygate/twentygate/caddymodule/replay\"\n\nvar steppedNow = replay.SteppedNow\n")
 	for _, read := range clockReads {
 		source, err := os.ReadFile(filepath.Join(root, read.file))
 		if err != nil {
