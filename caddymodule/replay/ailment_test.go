@@ -42,8 +42,9 @@ func TestAilmentsOfCapacity(t *testing.T) {
 }
 
 func TestAilmentsOfTheJournal(t *testing.T) {
-	clock := newFakeClock()
-	p := startProcess(clock, journalPath(t))
+	clock, path := newFakeClock(), journalPath(t)
+	wantAilments(t, NewMemory(Options{Clock: clock, Journal: &JournalOptions{Path: path}})) // which nobody has used yet
+	p := startProcess(clock, path)
 	mustClaim(t, p.Memory, entry(1, clock.nowMs())).Keep()
 	wantAilments(t, p.Memory)
 	p.disk.fill(0)
@@ -62,8 +63,10 @@ func TestAilmentsOfTheClock(t *testing.T) {
 	m := NewMemory(Options{Clock: clock})
 	defer func() { _ = m.Close() }()
 	m.raiseMark(clock.nowMs() + time.Minute.Milliseconds())
+	wantAilments(t, m) // nobody was refused for it
 	wantRefused(t, m, entry(1, clock.nowMs()), ErrStale)
+	clock.advance(time.Minute - time.Millisecond)
 	wantAilments(t, m, "set back")
-	clock.advance(2 * time.Minute)
+	clock.advance(time.Millisecond)
 	wantAilments(t, m)
 }

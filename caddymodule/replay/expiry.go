@@ -128,7 +128,7 @@ func (m *Memory) setJournal(o *JournalOptions) (events []Event) {
 	m.startMu.Lock()
 	defer m.startMu.Unlock()
 	old := m.journal.Load()
-	if m.closed || old == nil && o == nil {
+	if m.closed {
 		return nil
 	}
 	if old != nil && o != nil && old.path == o.Path {

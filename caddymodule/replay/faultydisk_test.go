@@ -22,9 +22,47 @@ type faultyDisk struct {
 	touched int // how often something was opened, made or locked
 	synced  int // how often a file was had on the disk itself
 	dirs    int // and the directory
+	left    int // files that are open
+
+	// meanwhile is called before each "list", "create", "write" and "close", which
+	// does not come about when it returns an error.
+	meanwhile func(operation string) error
+}
+
+func (d *faultyDisk) before(operation string) error {
+	d.mu.Lock()
+	f := d.meanwhile
+	d.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	return f(operation)
+}
+
+// disturb has f called before each operation from now on.
+func (d *faultyDisk) disturb(f func(operation string) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.meanwhile = f
+}
+
+func (d *faultyDisk) count(files int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left += files
+}
+
+// leftOpen is how many files are open.
+func (d *faultyDisk) leftOpen() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.left
 }
 
 func (d *faultyDisk) list(path string) ([]uint64, error) {
+	if err := d.before("list"); err != nil {
+		return nil, err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.hidden {
@@ -86,12 +124,35 @@ func (d *faultyDisk) create(path string, number uint64) (segmentFile, error) {
 	if err := d.alive(); err != nil {
 		return nil, err
 	}
+	if err := d.before("create"); err != nil {
+		return nil, err
+	}
 	f, err := d.files.create(path, number)
 	d.opened(f, err)
 	if err != nil {
 		return nil, err
 	}
+	d.count(1)
 	return &faultyFile{f, d}, nil
+}
+
+func (d *faultyDisk) open(path string, number uint64) (io.ReadCloser, error) {
+	f, err := d.files.open(path, number)
+	if err != nil {
+		return nil, err
+	}
+	d.count(1)
+	return &readFile{f, d}, nil
+}
+
+type readFile struct {
+	io.ReadCloser
+	disk *faultyDisk
+}
+
+func (f *readFile) Close() error {
+	f.disk.count(-1)
+	return f.ReadCloser.Close()
 }
 
 // kill ends the process: what it did not write is lost.
@@ -116,7 +177,18 @@ type faultyFile struct {
 	disk *faultyDisk
 }
 
+func (f *faultyFile) Close() error {
+	if err := f.disk.before("close"); err != nil {
+		return err
+	}
+	f.disk.count(-1)
+	return f.segmentFile.Close()
+}
+
 func (f *faultyFile) Write(b []byte) (int, error) {
+	if err := f.disk.before("write"); err != nil {
+		return 0, err
+	}
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if !f.disk.limited || len(b) <= f.disk.room {

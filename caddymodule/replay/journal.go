@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -41,17 +42,17 @@ type journal struct {
 	path string
 	sync atomic.Bool
 
-	// urgent tells claims that there is something to do for them.
+	// urgent tells claims that there is something to do for them: from a failed
+	// write until all is on record again.
 	urgent atomic.Bool
 
 	// careMu is held by whoever opens, heals or cleans up.
-	careMu    sync.Mutex
-	lock      io.Closer
-	loaded    bool
-	retryAt   time.Duration
-	toldError bool   // of a failure that is not over
-	healFrom  uint64 // first file of the snapshot that is being written, or 0
-	healNext  int    // its next shard
+	careMu   sync.Mutex
+	lock     io.Closer
+	loaded   bool
+	retryAt  time.Duration
+	healFrom uint64 // first file of the snapshot that is being written, or 0
+	healNext int    // its next shard
 
 	mu       sync.Mutex
 	idle     sync.Cond // flushing ended
@@ -65,7 +66,8 @@ type journal struct {
 	flushed  uint64 // of these, written
 	flushing bool
 	latest   instant // of the last append
-	failure  error   // not told yet
+	troubled bool    // by a failure that is not over
+	news     []Event // not told yet
 }
 
 func newJournal(m *Memory, o JournalOptions) *journal {
@@ -94,53 +96,50 @@ func (j *journal) append(r record, now instant) (ticket uint64) {
 	return j.appended
 }
 
-// wait returns once the record is written, or will not be. Of all who wait one
-// writes what has gathered, for all of them.
+// wait returns once the record is written, or will not be, and tells of what
+// failed. Of all who wait one writes what has gathered, for all of them.
 func (j *journal) wait(ticket uint64) {
-	if j == nil || ticket == 0 {
+	if ticket == 0 {
 		return
 	}
-	if err := j.await(ticket); err != nil {
-		j.m.emit(Event{Kind: EventJournalFailed, Err: err, Path: j.path})
-	}
+	j.mu.Lock()
+	j.await(ticket)
+	news := j.takeNews()
+	j.mu.Unlock()
+	j.m.emit(news...)
 }
 
-// await is wait for callers that hold careMu and tell what failed later.
-func (j *journal) await(ticket uint64) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
+// await does so with mu held, and leaves it to the caller to tell.
+func (j *journal) await(ticket uint64) {
 	for j.flushed < ticket {
 		if j.flushing {
 			j.idle.Wait()
 		} else {
-			j.flush(false)
+			_ = j.flush(j.latest)
 		}
 	}
-	return j.takeFailure()
 }
 
-func (j *journal) takeFailure() error {
-	err := j.failure
-	j.failure = nil
-	return err
+// record puts on record what no claim waits for, and says whether it is there.
+// The caller holds careMu, so that nobody opens anew what fails meanwhile.
+func (j *journal) record(ticket uint64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.await(ticket)
+	return j.phase.writes()
 }
 
 // flush writes what is pending, and goes on to a new file when it is time for
 // one. It is called with mu held and nobody else flushing, and gives mu free
-// while it writes. With idle a file that is old gets a successor even when
-// nothing is pending.
-func (j *journal) flush(idle bool) {
+// while it writes.
+func (j *journal) flush(now instant) error {
 	if !j.phase.writes() {
 		j.flushed = j.appended
-		return
+		return nil
 	}
 	j.flushing = true
 	seg, syncing := j.current, j.sync.Load()
 	batch, upTo := j.take()
-	now := j.latest
-	if idle {
-		now = j.m.now()
-	}
 	due := seg.due(now, j.m.hold())
 
 	j.mu.Unlock()
@@ -153,14 +152,14 @@ func (j *journal) flush(idle bool) {
 
 	if next != nil {
 		// What came meanwhile was made for the old file.
-		rest, upToRest := j.take()
+		var rest []byte
+		rest, upTo = j.take()
 		j.number, j.current = next.number, next
 		j.old = append(j.old, seg)
 		j.mu.Unlock()
 		err = seg.write(rest, syncing)
 		seg.close()
 		j.mu.Lock()
-		batch, upTo = rest, upToRest
 	}
 	if cap(batch) <= 1<<20 {
 		j.spare = batch[:0]
@@ -172,6 +171,7 @@ func (j *journal) flush(idle bool) {
 		j.flushed = upTo
 	}
 	j.idle.Broadcast()
+	return err
 }
 
 func (j *journal) take() (batch []byte, upTo uint64) {
@@ -181,16 +181,38 @@ func (j *journal) take() (batch []byte, upTo uint64) {
 }
 
 // fail gives up the file that is written. What it lacks is in memory, and comes
-// back with the snapshot that heals the journal.
+// back with the snapshot that heals the journal. Who waits for a record finds
+// with the next flush that nothing is written.
 func (j *journal) fail(err error) {
 	j.phase = phaseFailed
 	j.current.close()
 	j.old = append(j.old, j.current)
 	j.current, j.pending = nil, nil
-	j.flushed = j.appended
 	j.m.failures.Add(1)
-	j.failure = err
+	j.trouble(err)
 	j.urgent.Store(true)
+}
+
+// trouble notes a failure, unless one has been noted that is not over. The
+// caller holds mu.
+func (j *journal) trouble(err error) {
+	if j.troubled {
+		return
+	}
+	j.troubled = true
+	kind := EventJournalFailed
+	if errors.Is(err, errLocked) {
+		kind = EventJournalLocked
+	}
+	j.news = append(j.news, Event{Kind: kind, Err: err, Path: j.path})
+}
+
+// takeNews gives what is to be told, which is for callers that hold no lock any
+// more. It is called with mu held.
+func (j *journal) takeNews() []Event {
+	news := j.news
+	j.news = nil
+	return news
 }
 
 // close writes what is pending and gives the journal free for another owner.
@@ -198,29 +220,25 @@ func (j *journal) close() error {
 	j.careMu.Lock()
 	defer j.careMu.Unlock()
 	j.mu.Lock()
+	defer j.mu.Unlock()
 	for j.flushing {
 		j.idle.Wait()
 	}
-	if j.phase.writes() {
-		j.flush(false)
-		for j.flushing {
-			j.idle.Wait()
-		}
-	}
-	err := j.failure
+	err := j.flush(j.latest)
 	if j.phase.writes() {
 		err = j.current.close()
 	}
 	j.phase, j.current = phaseClosed, nil
-	j.flushed = j.appended
-	j.idle.Broadcast()
-	j.mu.Unlock()
-	j.urgent.Store(false)
 	if j.lock != nil {
 		j.lock.Close()
-		j.lock = nil
 	}
 	return err
+}
+
+func (j *journal) is(p phase) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.phase == p
 }
 
 func (j *journal) stats() (written bool, size int64) {

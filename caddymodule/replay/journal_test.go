@@ -2,9 +2,11 @@ package replay
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -156,16 +158,21 @@ func TestJournalHasOneOwner(t *testing.T) {
 		t.Fatalf("the second owner made files: %v", after)
 	}
 
-	// Once the first is gone, the second takes over what it knew.
+	// Once the first is gone, the second takes over what it knew. No delivery waits
+	// until that is read.
 	first.disk.kill()
+	clock.step(2 * retryInterval)
+	wantRefused(t, second.Memory, entry(2, clock.nowMs()), ErrReplayed)
+	mustClaim(t, second.Memory, entry(4, clock.nowMs())).Keep()
+	wantEvents(t, &second.events, EventJournalLocked)
 	clock.advance(sweepInterval)
 	wantEvents(t, &second.events, EventJournalLocked, EventJournalLoaded, EventJournalRecovered)
-	for n := 1; n <= 3; n++ {
+	for n := 1; n <= 4; n++ {
 		wantRefused(t, second.Memory, entry(n, clock.nowMs()), ErrReplayed)
 	}
 	second.disk.kill()
 	third := startProcess(clock, path)
-	for n := 1; n <= 3; n++ {
+	for n := 1; n <= 4; n++ {
 		wantRefused(t, third.Memory, entry(n, clock.nowMs()), ErrReplayed)
 	}
 }
@@ -214,6 +221,134 @@ func TestJournalClosedInOrder(t *testing.T) {
 	wantRefused(t, next.Memory, entry(2, clock.nowMs()), ErrReplayed)
 }
 
+// TestClosedJournalIsLeftAlone, also by who found it before it was closed: its files
+// may have another owner.
+func TestClosedJournalIsLeftAlone(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	mustClaim(t, p.Memory, entry(1, clock.nowMs())).Keep()
+	p.disk.fill(0)
+	mustClaim(t, p.Memory, entry(2, clock.nowMs()))
+	p.disk.fill(-1)
+	j := p.journal.Load()
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := journalFiles(t, path)
+	clock.step(time.Hour)
+	j.care(p.now())
+	if news := j.maintain(p.now()); len(news) != 0 {
+		t.Errorf("it tells %v", news)
+	}
+	if got := journalFiles(t, path); !slices.Equal(got, before) {
+		t.Errorf("of the files %v there are %v", before, got)
+	}
+	if ticket := j.append(record{kind: kindMark}, p.now()); ticket != 0 {
+		t.Error("it takes a record")
+	}
+}
+
+// TestSweepWritesOutcomes that nobody waits for.
+func TestSweepWritesOutcomes(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	mustClaim(t, p.Memory, entry(1, clock.nowMs())).Keep()
+	p.Sweep()
+	p.disk.kill()
+	p = startProcess(clock, path)
+	if e, _ := p.find(EventJournalLoaded); e.Entries != 1 || e.UnderWay != 0 {
+		t.Errorf("load says %+v", e)
+	}
+	// What was read at the start is on record, and not written once more.
+	p.Sweep()
+	data, err := os.ReadFile(segmentPath(path, 2))
+	if err != nil || len(data) != recordSize {
+		t.Errorf("the next file has %d bytes: %v", len(data), err)
+	}
+}
+
+// TestClaimsGiveOldFilesSuccessors, with no sweep.
+func TestClaimsGiveOldFilesSuccessors(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	for n := range 5 {
+		mustClaim(t, p.Memory, entry(n, clock.nowMs()))
+		clock.step(time.Minute)
+	}
+	if got := len(journalFiles(t, path)); got != 5 {
+		t.Errorf("%d files are there", got)
+	}
+}
+
+// TestSweepGivesOldFilesSuccessors, with no claim: what is written on could not be
+// removed once all in it has expired.
+func TestSweepGivesOldFilesSuccessors(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	mustClaim(t, p.Memory, entry(1, clock.nowMs()))
+	clock.step(time.Minute)
+	p.Sweep()
+	if got := len(journalFiles(t, path)); got != 2 {
+		t.Errorf("%d files are there", got)
+	}
+}
+
+// TestSweepHealsWhatClaimsBegan to heal.
+func TestSweepHealsWhatClaimsBegan(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	p.disk.fill(0)
+	mustClaim(t, p.Memory, entry(1, clock.nowMs()))
+	p.disk.fill(-1)
+	clock.step(retryInterval)
+	mustClaim(t, p.Memory, entry(2, clock.nowMs()))
+	if p.Stats().JournalWritten {
+		t.Fatal("one claim has healed it")
+	}
+	p.Sweep()
+	if j := p.journal.Load(); !p.Stats().JournalWritten || j.urgent.Load() {
+		t.Error("it is not healed, or claims still care for it")
+	}
+	wantEvents(t, &p.events, EventJournalLoaded, EventJournalFailed, EventJournalRecovered)
+	if e, _ := p.find(EventJournalRecovered); e.Entries != 2 || e.Capacity != DefaultCapacity || e.Path != path {
+		t.Errorf("tells %+v", e)
+	}
+}
+
+// TestClaimsWhileAJournalIsRead are on record in it afterwards.
+func TestClaimsWhileAJournalIsRead(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	p.disk.disturb(func(operation string) error {
+		if operation == "list" {
+			mustClaim(t, p.Memory, entry(1, clock.nowMs()))
+		}
+		return nil
+	})
+	p.SetJournal(&JournalOptions{Path: path + "2"})
+	p.disk.kill()
+	p = startProcess(clock, path+"2")
+	wantRefused(t, p.Memory, entry(1, clock.nowMs()), ErrReplayed)
+}
+
+// TestJournalChangedBeforeStart: what a sweep had read from the first one is on record
+// in the second.
+func TestJournalChangedBeforeStart(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	mustClaim(t, p.Memory, entry(1, clock.nowMs())).Keep()
+	p.disk.kill()
+
+	p = &process{disk: &faultyDisk{}}
+	p.Memory = NewMemory(Options{Clock: clock, storage: p.disk, Journal: &JournalOptions{Path: path}})
+	p.Sweep()
+	p.SetJournal(&JournalOptions{Path: path + "2"})
+	p.Start()
+	p.disk.kill()
+	p = startProcess(clock, path+"2")
+	wantRefused(t, p.Memory, entry(1, clock.nowMs()), ErrReplayed)
+}
+
 func TestJournalConcurrent(t *testing.T) {
 	for _, sync := range []bool{false, true} {
 		clock, path := newFakeClock(), journalPath(t)
@@ -258,6 +393,7 @@ func TestSegmentNames(t *testing.T) {
 	for _, name := range []string{
 		"journal.lock", "journal", "journal.0000000003", "journal.0000000001", "journal.1",
 		"journal.00000000002", "journal.000000000x", "journal2.0000000001", "journal.10000000000",
+		"0000000004", "journal.9999999999", "journal.-000000005", "journal.10000000000000000000",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -267,7 +403,10 @@ func TestSegmentNames(t *testing.T) {
 	for _, name := range journalFiles(t, filepath.Join(dir, "journal")) {
 		got = append(got, strings.TrimPrefix(filepath.Base(name), "journal."))
 	}
-	if want := "0000000001 0000000003 10000000000"; strings.Join(got, " ") != want {
+	if want := "0000000001 0000000003 9999999999 10000000000"; strings.Join(got, " ") != want {
 		t.Fatalf("lists %v, want %s", got, want)
+	}
+	if got, err := (files{}).list(filepath.Join(dir, "missing", "journal")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("where there is no directory it lists %v: %v", got, err)
 	}
 }

@@ -59,7 +59,7 @@ type lifetime struct {
 	since  time.Duration // hold is counted from here
 	bodies time.Duration // end of the last taken body
 	maxAge time.Duration // longest one asked for
-	loaded bool          // from a journal
+	loaded bool          // into memory, from a journal
 }
 
 var emptyLifetime = lifetime{newest: math.MinInt64, since: never, bodies: never}

@@ -4,13 +4,14 @@ import "time"
 
 // load reads all files of the journal into memory. With compact, they hold much
 // that is no longer needed. The caller holds careMu and owns the journal.
-func (j *journal) load(now instant) (events []Event, compact bool, err error) {
+func (j *journal) load(now instant) (compact bool, err error) {
 	m := j.m
 	numbers, err := m.storage.list(j.path)
 	if err != nil {
-		return nil, false, err
+		return false, err
 	}
 	m.claimAll()
+	var news []Event
 	total := Event{Kind: EventJournalLoaded, Path: j.path, Capacity: int(m.capacity.Load())}
 	var old []*segment
 	var size int64
@@ -20,7 +21,7 @@ func (j *journal) load(now instant) (events []Event, compact bool, err error) {
 		total.Records += records
 		size += s.size.Load()
 		if dropped > 0 || err != nil {
-			events = append(events, Event{
+			news = append(news, Event{
 				Kind: EventJournalDamaged, Path: segmentPath(j.path, number),
 				Records: records, DroppedBytes: dropped, Err: err,
 			})
@@ -34,16 +35,16 @@ func (j *journal) load(now instant) (events []Event, compact bool, err error) {
 	}
 	total.UnderWay = m.loaded()
 	total.Entries = m.Len()
-	events = append(events, total)
 
 	j.mu.Lock()
+	j.news = append(append(j.news, news...), total)
 	j.old = old
 	if len(numbers) > 0 {
 		j.number = max(j.number, numbers[len(numbers)-1])
 	}
 	j.mu.Unlock()
 	compact = len(old) > maxSegments || size > 3*recordSize*int64(m.Len())+1<<20
-	return events, compact, nil
+	return compact, nil
 }
 
 func (j *journal) loadFile(s *segment, now instant) (records int, dropped int64, err error) {
@@ -56,7 +57,6 @@ func (j *journal) loadFile(s *segment, now instant) (records int, dropped int64,
 		s.life.addRecord(r, now)
 		j.m.restore(r, now)
 	})
-	s.life.loaded = true
 	s.size.Store(int64(records)*recordSize + dropped)
 	return records, dropped, err
 }

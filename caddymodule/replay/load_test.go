@@ -47,3 +47,22 @@ func TestJournalThatIsMostlyOver(t *testing.T) {
 		wantRefused(t, p.Memory, entry(1, clock.nowMs()), ErrReplayed)
 	}
 }
+
+// TestNumbersGoOn behind those that are there, though lower ones are free: the files
+// are read in their order, and the last word of an entry counts.
+func TestNumbersGoOn(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	e := entry(1, clock.nowMs())
+	released := record{kind: kindSignature, state: stateFree + 1, maxAge: e.MaxAge, time: e.Timestamp, id: e.ID}
+	if err := os.WriteFile(segmentPath(path, 5), released.appendTo(nil, 5), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := startProcess(clock, path)
+	mustClaim(t, p.Memory, e).Keep()
+	p.disk.kill()
+	if got := journalFiles(t, path); len(got) != 2 || got[1] != segmentPath(path, 6) {
+		t.Errorf("its files are %v", got)
+	}
+	p = startProcess(clock, path)
+	wantRefused(t, p.Memory, e, ErrReplayed)
+}

@@ -105,33 +105,34 @@ func (j *journal) create(now instant) (*segment, error) {
 
 // removeExpired removes the files in which everything has expired. The caller
 // holds careMu.
-func (j *journal) removeExpired(now instant) error {
+func (j *journal) removeExpired(now instant) {
 	hold := j.m.hold()
-	mark, any := int64(math.MinInt64), false
+	mark := int64(math.MinInt64)
 	doomed := make(map[*segment]bool)
 	j.mu.Lock()
 	for _, s := range j.old {
 		if s.life.over(now, hold, false) {
-			doomed[s], any = true, true
+			doomed[s] = true
 			mark = max(mark, s.life.newest)
 		}
 	}
 	j.mu.Unlock()
-	if !any {
-		return nil
+	if len(doomed) == 0 {
+		return
 	}
 	j.m.raiseMark(mark)
-	return j.removeFiles(now, func(s *segment) bool { return doomed[s] })
+	j.removeFiles(now, func(s *segment) bool { return doomed[s] })
 }
 
 // removeFiles removes files of which nothing is needed but the mark, which it
 // puts on record first. A journal that cannot be written removes them too:
 // its own old files may be what fills the disk, and the entries in them have
 // expired by both clocks.
-func (j *journal) removeFiles(now instant, which func(*segment) bool) error {
+func (j *journal) removeFiles(now instant, which func(*segment) bool) {
 	if mark, ok := j.m.Mark(); ok {
-		if err := j.await(j.append(record{kind: kindMark, time: mark}, now)); err != nil {
-			return err
+		ticket := j.append(record{kind: kindMark, time: mark}, now)
+		if ticket != 0 && !j.record(ticket) {
+			return
 		}
 	}
 	j.mu.Lock()
@@ -144,5 +145,4 @@ func (j *journal) removeFiles(now instant, which func(*segment) bool) error {
 	}
 	clear(j.old[len(kept):])
 	j.old = kept
-	return nil
 }
