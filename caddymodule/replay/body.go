@@ -133,8 +133,9 @@ func (m *Memory) watch(s *shard, id ID, f *flight, mono time.Duration) {
 		mono := m.now().mono
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		// A body that is taken already is about to be landed by its Keep.
-		if h := hashID(m.seed, &id); s.flights[id] == f && f.over(mono) && !s.taken(&id, h, mono) {
+		// A body that is taken already is about to be landed by its Keep. On a flight
+		// that has ended nobody waits.
+		if h := hashID(m.seed, &id); f.over(mono) && !s.taken(&id, h, mono) {
 			m.next(s, id, f, mono)
 		}
 	})

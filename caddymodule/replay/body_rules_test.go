@@ -202,3 +202,52 @@ func TestFullFindsRoomForABody(t *testing.T) {
 	clock.step(testKeep + time.Hour)
 	wantFree(t, m, second)
 }
+
+// TestWaitThatEndsAsTheFlightDoes: who is told in the moment when its time to wait is
+// over goes by what it was told. The two are chosen from at random, so it is tried
+// until both have come.
+func TestWaitThatEndsAsTheFlightDoes(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 64 {
+		m, id := NewMemory(Options{Clock: newFakeClock()}), testID(1)
+		mustBody(t, m, id)
+		s := m.shard(hashID(m.seed, &id))
+		f := s.flights[id]
+		w := &bodyWaiter{claim: &bodyClaim{}, told: make(chan *bodyClaim, 1)}
+		f.waiters = []*bodyWaiter{w}
+		m.next(s, id, f, 0)
+		if c, err := m.await(ctx, s, id, f, w); c != Claim(w.claim) || err != nil {
+			t.Fatalf("who was given the body gets %v, %v", c, err)
+		}
+		f.waiters = []*bodyWaiter{w}
+		m.land(s, id, f)
+		if _, err := m.await(ctx, s, id, f, w); !errors.Is(err, ErrDuplicate) {
+			t.Fatalf("who was told that it was taken gets %v", err)
+		}
+	}
+}
+
+// TestTimerThatFiresAsItIsStopped takes nothing from who got the body meanwhile.
+func TestTimerThatFiresAsItIsStopped(t *testing.T) {
+	m, clock := untidy(t)
+	first := mustBody(t, m, testID(1))
+	a := claimLater(t.Context(), m, testID(1))
+	b := claimLater(t.Context(), m, testID(1))
+	fire := clock.timers[len(clock.timers)-1].f
+	clock.step(testLease - 1)
+	first.Release()
+	r := <-a
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	clock.step(1)
+	fire()
+	if s := r.claim.(*bodyClaim).s; len(s.flights[testID(1)].waiters) != 1 {
+		t.Error("two hold the body")
+	}
+	r.claim.Keep()
+	if r := <-b; !errors.Is(r.err, ErrDuplicate) {
+		t.Errorf("who waits next gets %v", r.err)
+	}
+}

@@ -28,10 +28,14 @@ func lockFile(path string) (io.Closer, error) {
 		return f, nil
 	}
 	f.Close()
+	return nil, notLocked(path, err)
+}
+
+func notLocked(path string, err error) error {
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, errLocked
+		return errLocked
 	}
-	return nil, &os.PathError{Op: "lock", Path: path, Err: err}
+	return &os.PathError{Op: "lock", Path: path, Err: err}
 }
 
 func ignoreUnsupportedDirSync(err error) error {

@@ -53,12 +53,10 @@ func (files) list(path string) ([]uint64, error) {
 	}
 	var numbers []uint64
 	for _, e := range entries {
-		digits, ok := strings.CutPrefix(e.Name(), filepath.Base(path)+".")
-		if !ok || len(digits) < 10 {
-			continue
-		}
-		n, err := strconv.ParseUint(digits, 10, 63)
-		if err == nil && filepath.Base(segmentPath(path, n)) == e.Name() {
+		// What is no number gives one whose file is called otherwise.
+		digits := strings.TrimPrefix(e.Name(), filepath.Base(path)+".")
+		n, _ := strconv.ParseUint(digits, 10, 63)
+		if filepath.Base(segmentPath(path, n)) == e.Name() {
 			numbers = append(numbers, n)
 		}
 	}

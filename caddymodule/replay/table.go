@@ -96,7 +96,7 @@ func (t *table) insert(cur **block, id *ID, h uint64, num int64, st state, mono,
 		*cur = b
 	}
 	if (t.used+1)*4 > len(t.index)*3 {
-		t.resize(max(minIndex, 2*len(t.index)))
+		t.resize(2 * len(t.index))
 	}
 	k := b.n
 	b.keys[k], b.num[k], b.state[k] = *id, num, st
@@ -183,12 +183,13 @@ func (t *table) drop(b *block) int {
 	switch {
 	case len(t.free) == len(t.blocks):
 		t.index, t.blocks, t.free = nil, nil, nil
-	case len(t.index) > minIndex && t.used*8 < len(t.index):
+	case t.used*8 < len(t.index):
 		t.resize(len(t.index) / 4)
 	}
 	return n
 }
 
+// resize makes the index anew, with n slots or the few that are the least.
 func (t *table) resize(n int) {
 	t.index, t.used = make([]uint32, max(n, minIndex)), 0
 	for _, b := range t.blocks {
