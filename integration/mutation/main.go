@@ -19,16 +19,13 @@ import (
 // them. All files, where none is named.
 var targets = []target{
 	{folder: "caddymodule/signature"},
-	{folder: "caddymodule/replay", files: []string{"memory.go"}},
+	{folder: "caddymodule/replay"},
 	{folder: "caddymodule/gate", files: []string{"delivery.go", "claim.go", "deliver.go", "refuse.go", "incoming.go", "observed.go", "pins.go"}},
 }
 
 // further are those around them, for -further. Not all of what survives there has
 // been judged yet.
 var further = []target{
-	{folder: "caddymodule/replay", files: []string{
-		"body.go", "table.go", "expiry.go", "lifetime.go", "state.go", "record.go", "load.go", "segment.go",
-	}},
 	{folder: "caddymodule/gate", files: []string{
 		"replay.go", "guards.go", "drain.go", "matcher.go", "patient.go", "keyring.go", "secretfile.go",
 	}},

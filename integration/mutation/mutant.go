@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/parser"
 	"go/token"
 	"os"
@@ -41,6 +42,12 @@ func (t target) mutants(root string) ([]*mutant, error) {
 	for _, path := range names {
 		base := filepath.Base(path)
 		if strings.HasSuffix(base, "_test.go") || len(t.files) > 0 && !slices.Contains(t.files, base) {
+			continue
+		}
+		// No test of this machine comes by what is built for another one.
+		if here, err := build.Default.MatchFile(filepath.Dir(path), base); err != nil {
+			return nil, err
+		} else if !here {
 			continue
 		}
 		more, err := mutantsOf(path, filepath.Join(filepath.Base(t.folder), base))

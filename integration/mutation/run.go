@@ -21,7 +21,9 @@ const (
 	slower = 20
 	beside = 10 * time.Second
 
-	// quick is how many of the fastest tests are tried before all others.
+	// quick is how many of the fastest tests are tried first. Twice as many come
+	// next, and so on, so that a mutant that hangs in one of them does not have
+	// the time that all others may take.
 	quick = 6
 )
 
@@ -135,11 +137,8 @@ func (s *suite) reach(work string, mutants []*mutant, jobs int) error {
 // tryToCatch runs the tests that reach a mutant, the fast ones first.
 func (s *suite) tryToCatch(m *mutant) error {
 	left := m.reachedBy
-	for len(left) > 0 && m.caughtBy == "" {
-		some := left
-		if len(left) == len(m.reachedBy) {
-			some = left[:min(quick, len(left))]
-		}
+	for count := quick; len(left) > 0 && m.caughtBy == ""; count *= 2 {
+		some := left[:min(count, len(left))]
 		left = left[len(some):]
 		limit := beside
 		for _, test := range some {
