@@ -118,14 +118,17 @@ func (j *journal) healed(now instant) {
 	if !j.is(phaseHealing) {
 		return
 	}
+	// Whatever fails from here on, all is on record in the files from there on,
+	// which the next attempt must not take for remains of this one.
 	from := j.healFrom
+	j.healFrom = 0
 	j.removeFiles(now, func(s *segment) bool { return s.number < from })
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.phase != phaseHealing {
 		return
 	}
-	j.phase, j.healFrom = phaseWritten, 0
+	j.phase = phaseWritten
 	j.urgent.Store(false)
 	if j.troubled {
 		j.troubled = false

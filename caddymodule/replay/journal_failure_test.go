@@ -293,6 +293,31 @@ func TestHealingThatFailsAtItsEnd(t *testing.T) {
 	}
 }
 
+// TestFailureAfterHealing takes nothing that was healed for remains of an attempt.
+func TestFailureAfterHealing(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	for n := range 20 {
+		mustClaim(t, p.Memory, entry(n, clock.nowMs())).Keep()
+	}
+	for n := range 2 {
+		p.disk.fill(0)
+		mustClaim(t, p.Memory, entry(100+n, clock.nowMs())).Keep()
+		clock.step(retryInterval)
+		if n == 0 {
+			p.disk.fill(-1)
+		} else {
+			p.disk.fill(2 * recordSize) // a file can be begun, and no more
+		}
+		p.Sweep()
+	}
+	p.disk.kill()
+	p = startProcess(clock, path)
+	for n := range 20 {
+		wantRefused(t, p.Memory, entry(n, clock.nowMs()), ErrReplayed)
+	}
+}
+
 // TestFailedJournalRemovesWhatExpired: it may be what fills the disk.
 func TestFailedJournalRemovesWhatExpired(t *testing.T) {
 	clock, path := newFakeClock(), journalPath(t)
