@@ -1,6 +1,7 @@
 package body
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 )
@@ -87,7 +88,7 @@ func (b *Buffer) Resume(rest io.ReadCloser) io.ReadCloser {
 	if b.broken != nil {
 		tail = failed{b.broken}
 	}
-	return &resumed{Reader: io.MultiReader(b.NewReader(), &beyond{buffer: b}, tail), Closer: rest}
+	return &resumed{Reader: io.MultiReader(b.NewReader(), bytes.NewReader(b.beyond), tail), Closer: rest}
 }
 
 // failed is a stream that has failed before.
@@ -98,18 +99,4 @@ func (f failed) Read([]byte) (int, error) { return 0, f.error }
 type resumed struct {
 	io.Reader
 	io.Closer
-}
-
-// beyond reads the byte that had no place in the buffer, if there is one.
-type beyond struct {
-	buffer *Buffer
-	done   bool
-}
-
-func (r *beyond) Read(p []byte) (int, error) {
-	if r.done || len(p) == 0 || len(r.buffer.beyond) == 0 {
-		return 0, io.EOF
-	}
-	r.done = true
-	return copy(p, r.buffer.beyond), nil
 }

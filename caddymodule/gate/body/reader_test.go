@@ -212,7 +212,7 @@ func TestResumeContinuesTheStream(t *testing.T) {
 				t.Fatal(err)
 			}
 			resumed := buffer.Resume(rest)
-			if got, err := io.ReadAll(iotest.HalfReader(resumed)); err != nil || !bytes.Equal(got, content(5, test.size)) {
+			if got, err := io.ReadAll(iotest.HalfReader(hesitant{resumed})); err != nil || !bytes.Equal(got, content(5, test.size)) {
 				t.Errorf("got %d of %d bytes, and %v", len(got), test.size, err)
 			}
 			if err := resumed.Close(); err != nil || !rest.closed {
@@ -220,6 +220,16 @@ func TestResumeContinuesTheStream(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hesitant asks for nothing before each read, which must cost no byte.
+type hesitant struct{ io.Reader }
+
+func (h hesitant) Read(p []byte) (int, error) {
+	if n, err := h.Reader.Read(nil); n != 0 || err != nil {
+		return n, err
+	}
+	return h.Reader.Read(p)
 }
 
 // A stream tells only once how it failed. Resumed, it must fail again, or a part
