@@ -244,7 +244,7 @@ func (b *Budget) victim() *Buffer {
 			return oldest
 		}
 	}
-	for e := large.waiting.Back(); e != nil && e != large.waiting.Front(); e = e.Prev() {
+	for e := large.waiting.Back(); e != large.waiting.Front(); e = e.Prev() {
 		if buffer := e.Value.(*request).buffer; !buffer.isLarge {
 			return buffer
 		}
@@ -268,7 +268,8 @@ func (b *Budget) giveWay(buffer *Buffer) {
 	b.leaveUnfinished(buffer)
 	buffer.yielded.Store(true)
 	b.yielding += buffer.held
-	if req := buffer.request; req != nil && req.dequeue() {
+	if req := buffer.request; req != nil {
+		req.dequeue()
 		req.answer <- ErrNoRoom
 	}
 }

@@ -27,27 +27,21 @@ var pools [len(chunkSizes)]sync.Pool
 type chunk struct {
 	data []byte
 	used int
+	pool *sync.Pool // that it goes back to
 }
 
-func newChunk(size int) *chunk {
-	if c, ok := poolOf(size).Get().(*chunk); ok {
+// newChunk returns the chunk that stands at this place of a body.
+func newChunk(index int) *chunk {
+	pool := &pools[min(index, len(pools)-1)]
+	if c, ok := pool.Get().(*chunk); ok {
 		return c
 	}
-	return &chunk{data: make([]byte, size)}
+	return &chunk{data: make([]byte, chunkSize(index)), pool: pool}
 }
 
 func (c *chunk) free() []byte { return c.data[c.used:] }
 
 func (c *chunk) recycle() {
 	c.used = 0
-	poolOf(len(c.data)).Put(c)
-}
-
-func poolOf(size int) *sync.Pool {
-	for i, s := range chunkSizes {
-		if s == size {
-			return &pools[i]
-		}
-	}
-	panic("body: no pool for this size of chunk")
+	c.pool.Put(c)
 }

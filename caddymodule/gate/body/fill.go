@@ -126,11 +126,11 @@ func (b *Buffer) grow(end int64, src Source) error {
 }
 
 func (b *Buffer) extend(src Source) error {
-	capacity := chunkSize(len(b.chunks))
-	if err := b.room(int64(capacity), src); err != nil {
+	place := len(b.chunks)
+	if err := b.room(int64(chunkSize(place)), src); err != nil {
 		return err
 	}
-	b.chunks = append(b.chunks, newChunk(capacity))
+	b.chunks = append(b.chunks, newChunk(place))
 	return nil
 }
 
