@@ -21,6 +21,7 @@ var targets = []target{
 	{folder: "caddymodule/signature"},
 	{folder: "caddymodule/replay"},
 	{folder: "caddymodule/gate", files: []string{"delivery.go", "claim.go", "deliver.go", "refuse.go", "incoming.go", "observed.go", "pins.go"}},
+	{folder: "caddymodule/gate/body"},
 }
 
 // further are those around them, for -further. Not all of what survives there has

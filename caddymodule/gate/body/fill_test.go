@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -57,6 +59,9 @@ func TestFillHoldsWhatCame(t *testing.T) {
 					}
 					if got := bytes.Join(buffer.Parts(), nil); !bytes.Equal(got, want) || buffer.Size() != int64(size) {
 						t.Errorf("holds %d bytes and says %d, want the %d that were sent", len(got), buffer.Size(), size)
+					}
+					if known && buffer.held != buffer.most {
+						t.Errorf("it was thought to hold %d bytes at most, and holds %d", buffer.most, buffer.held)
 					}
 					if buffer.isLarge != (size > smallBody) {
 						t.Error("is on the wrong side of the line between small and large")
@@ -120,6 +125,7 @@ func TestFillRefuses(t *testing.T) {
 		"unexpected end":            {iotest.ErrReader(io.ErrUnexpectedEOF), 100, io.ErrUnexpectedEOF, 0},
 		"fails later":               {iotest.TimeoutReader(bytes.NewReader(content(0, 99))), -1, iotest.ErrTimeout, 1},
 		"read deadline":             {io.MultiReader(bytes.NewReader(content(0, 99)), iotest.ErrReader(os.ErrDeadlineExceeded)), -1, ErrTimeout, 99},
+		"connection reset":          {iotest.ErrReader(&net.OpError{Op: "read", Err: syscall.ECONNRESET}), 100, ErrIncomplete, 0},
 		"wrapped read deadline":     {iotest.ErrReader(fmt.Errorf("read: %w", os.ErrDeadlineExceeded)), -1, ErrTimeout, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package body
 
 import (
 	"bytes"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -139,6 +140,44 @@ func TestOlderBodiesAreLeftRoom(t *testing.T) {
 	})
 }
 
+// Room that an older one may need is not there for others, though it be free to
+// the byte.
+func TestRoomLeftForOlderOnesIsNotTaken(t *testing.T) {
+	limits := Limits{Total: 1024 * kib, MaxBody: 512 * kib} // 768 KiB for large ones
+	synctest.Test(t, func(t *testing.T) {
+		var budget Budget
+		holder := start(t, &budget, limits, 1).send(300 * kib).end()       // 512 KiB
+		older := start(t, &budget, limits, 2).send(100 * kib)              // 128 KiB, and may want as much again
+		hasty := start(t, &budget, limits, 3, noWait).send(65 * kib).end() // wants the last 128 KiB
+		hasty.mustEnd(t, "hasty", ErrNoRoom)
+		older.send(100*kib).end().mustEnd(t, "older", nil)
+		if _, large := used(&budget); large != 768*kib {
+			t.Errorf("%d bytes are used, want all there is", large)
+		}
+		releaseAll(holder, older, hasty)
+		mustBeEmpty(t, &budget)
+	})
+}
+
+// An overdraft is paid back as soon as no more is used than there is, whoever is
+// released for it: who overdrew may be held up by a slow upstream.
+func TestDebtIsPaidBackByWhoeverIsReleased(t *testing.T) {
+	limits := Limits{Total: 1024 * kib, MaxBody: 300 * kib} // 768 KiB for large ones
+	synctest.Test(t, func(t *testing.T) {
+		var budget Budget
+		holder := start(t, &budget, limits, 1).send(300 * kib).end() // 512 KiB, and 128 for each of the others
+		first, second := start(t, &budget, limits, 2).send(100*kib).end(), start(t, &budget, limits, 3).send(100*kib).end()
+		debtor := start(t, &budget, limits, 4).send(100 * kib).end()
+		debtor.mustEnd(t, "debtor", nil)
+		next := start(t, &budget, limits, 5).send(100 * kib).end()
+		next.mustBeOpen(t, "next, while too much is used")
+		first.release() // all that there is is used, and no more
+		next.mustEnd(t, "next", nil)
+		releaseAll(holder, second, debtor, next)
+		mustBeEmpty(t, &budget)
+	})
+}
+
 // A favored body that stalls, fails or goes makes room for the next.
 func TestFavorPassesOn(t *testing.T) {
 	for name, leave := range map[string]func(*upload){
@@ -236,6 +275,44 @@ func TestBodyAsLargeAsTheBudget(t *testing.T) {
 			second.end().mustEnd(t, "second", nil)
 			second.release()
 			mustBeEmpty(t, &budget)
+		})
+	}
+}
+
+// Who had no time left for its bytes because it waited for room is told of the room.
+func TestWaitingForRoomIsNoSlowness(t *testing.T) {
+	silent := func(*upload) { time.Sleep(bodyTimeout) }
+	for name, test := range map[string]struct {
+		waits time.Duration
+		then  func(*upload)
+		edits []func(*Source)
+		want  error
+	}{
+		"mostly for room":                        {4 * time.Second, silent, nil, ErrNoRoom},
+		"mostly for bytes":                       {time.Second, silent, nil, ErrTimeout},
+		"as long for both":                       {bodyTimeout / 2, silent, nil, ErrTimeout},
+		"for room, and the stream ends it early": {4 * time.Second, func(u *upload) { u.fail(os.ErrDeadlineExceeded) }, nil, ErrNoRoom},
+		"for room, and nobody can interrupt the stream": {3 * time.Second, func(u *upload) {
+			time.Sleep(1500 * time.Millisecond)
+			u.send(1)
+		}, []func(*Source){func(s *Source) { s.Deadline, s.Interrupt = time.Now().Add(4*time.Second), nil }}, ErrNoRoom},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var budget Budget
+				holder, favored := start(t, &budget, tight, 1).send(300*kib).end(), start(t, &budget, tight, 2).send(100*kib).end()
+				u := start(t, &budget, tight, 3, test.edits...).send(65 * kib)
+				if !u.waiting() {
+					t.Fatal("not the expected start")
+				}
+				time.Sleep(test.waits)
+				releaseAll(holder, favored)
+				u.mustBeOpen(t, "with room")
+				test.then(u)
+				u.mustEnd(t, "too late", test.want)
+				u.release()
+				mustBeEmpty(t, &budget)
+			})
 		})
 	}
 }

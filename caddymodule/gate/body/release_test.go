@@ -44,7 +44,9 @@ func TestEveryWayGivesTheMemoryBack(t *testing.T) {
 			favored := start(t, b, limits, 2).send(200 * kib)
 			waiting := start(t, b, limits, 3).send(200 * kib)
 			time.Sleep(bodyTimeout)
-			waiting.mustEnd(t, "waiting", ErrNoRoom)
+			if waiting.mustEnd(t, "waiting", ErrNoRoom); waiting.buffer.Size() != 64*kib {
+				t.Errorf("it holds %d bytes, more than it pays for", waiting.buffer.Size())
+			}
 			favored.mustEnd(t, "favored", ErrTimeout)
 			for _, u := range []*upload{waiting, holder, favored} {
 				u.release()
@@ -188,4 +190,95 @@ func TestAnswerCrossesWithdrawal(t *testing.T) {
 		}
 		t.Logf("%d granted, %d refused", granted, refused)
 	})
+}
+
+// An answer that comes while the sender's going is noticed stands, whichever it is:
+// what was given is paid for, and nothing else is taken.
+func TestAnswerThatCrossesTheSendersGoingStands(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer func(*Budget, *Buffer)
+		check  func(*testing.T, *upload)
+	}{
+		"room": {
+			func(b *Budget, buffer *Buffer) { b.grant(buffer.request) },
+			func(t *testing.T, u *upload) {
+				if u.end().mustEnd(t, "with room", nil); u.buffer.Size() != 100 {
+					t.Errorf("%d bytes are there", u.buffer.Size())
+				}
+			},
+		},
+		"none": {
+			(*Budget).giveWay,
+			func(t *testing.T, u *upload) {
+				if u.mustEnd(t, "that gave way", ErrNoRoom); u.buffer.Size() != 0 {
+					t.Errorf("%d bytes are there, and nobody pays for them", u.buffer.Size())
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var budget Budget
+				var complete []*upload
+				for seed := range 3 {
+					complete = append(complete, start(t, &budget, tight, seed).send(64*kib).end())
+				}
+				u := start(t, &budget, tight, 4).send(100)
+				if !u.waiting() {
+					t.Fatal("not the expected start")
+				}
+				budget.mu.Lock() // so that it can't take its request back yet
+				u.gone()
+				test.answer(&budget, u.buffer)
+				budget.mu.Unlock()
+				synctest.Wait()
+				test.check(t, u)
+				releaseAll(append(complete, u)...)
+				mustBeEmpty(t, &budget)
+			})
+		})
+	}
+}
+
+// Who interrupted a read has to lift what that has set, though the body came to its
+// end all the same.
+func TestInterruptsAreTold(t *testing.T) {
+	for name, test := range map[string]struct {
+		upload func(*testing.T, *Budget) *upload
+		want   bool
+	}{
+		"in time": {func(t *testing.T, b *Budget) *upload { return start(t, b, tight, 1).send(100).end() }, false},
+		"at the deadline": {func(t *testing.T, b *Budget) *upload {
+			const soon = time.Second // before the stream ends by itself
+			u := start(t, b, tight, 1, func(s *Source) { s.Deadline = time.Now().Add(soon) }).send(100)
+			time.Sleep(soon)
+			u.mustEnd(t, "stalled", ErrTimeout)
+			return u
+		}, true},
+		"complete when it was interrupted": {func(t *testing.T, b *Budget) *upload {
+			u := start(t, b, tight, 1, func(s *Source) { s.Interrupt = func() {} }).send(100)
+			time.Sleep(bodyTimeout - time.Nanosecond)
+			u.buffer.interruptRead()
+			return u.end()
+		}, true},
+		"nobody could": {func(t *testing.T, b *Budget) *upload {
+			u := start(t, b, tight, 1, noWait).send(100)
+			time.Sleep(bodyTimeout)
+			return u
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var budget Budget
+				u := test.upload(t, &budget)
+				for range 2 {
+					if got := u.buffer.Interrupted(); got != test.want {
+						t.Errorf("interrupted is %t", got)
+					}
+				}
+				u.release()
+				mustBeEmpty(t, &budget)
+			})
+		})
+	}
 }

@@ -73,3 +73,38 @@ func TestSmallBodiesOutliveALoweredLimit(t *testing.T) {
 		mustBeEmpty(t, &budget)
 	})
 }
+
+// Who waits behind a body of a larger limit counts once that one has gone, or has
+// got its room. By its own limit there may be a shortage then, for which others
+// give way at once.
+func TestLowerLimitCountsOnceItsTurnHasCome(t *testing.T) {
+	narrow := Limits{Total: 256 * kib, MaxBody: 64 * kib} // 64 KiB for small ones
+	for name, test := range map[string]struct {
+		turn func(wide, leaving *upload)
+		want error // of the wide one
+	}{
+		"the one before it goes":         {func(wide, _ *upload) { wide.gone() }, ErrIncomplete},
+		"the one before it has its room": {func(_, leaving *upload) { leaving.release() }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var budget Budget
+				leaving := start(t, &budget, tight, 1, func(s *Source) { s.Interrupt = func() {} }).send(64 * kib)
+				unfinished := []*upload{start(t, &budget, tight, 2).send(64 * kib), start(t, &budget, tight, 3).send(64 * kib)}
+				wide, low := start(t, &budget, tight, 4).send(100), start(t, &budget, narrow, 5).send(100)
+				for _, u := range unfinished {
+					u.mustBeOpen(t, "unfinished, while what is about to be free is enough")
+				}
+				test.turn(wide, leaving)
+				for _, u := range unfinished {
+					u.mustEnd(t, "unfinished", ErrNoRoom)
+				}
+				wide.end().mustEnd(t, "wide", test.want)
+				releaseAll(append(unfinished, leaving)...)
+				low.end().mustEnd(t, "low", nil)
+				releaseAll(wide, low)
+				mustBeEmpty(t, &budget)
+			})
+		})
+	}
+}

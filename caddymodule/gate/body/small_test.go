@@ -50,13 +50,19 @@ func TestBodyThatOutgrowsSmallMoves(t *testing.T) {
 		for seed := range 2 {
 			small = append(small, start(t, &budget, tight, 6+seed).send(64*kib).end())
 		}
-		youngest.mustEnd(t, "youngest", ErrNoRoom)
+		if youngest.mustEnd(t, "youngest", ErrNoRoom); youngest.buffer.Size() != 64*kib {
+			t.Errorf("the youngest holds %d bytes, more than it pays for", youngest.buffer.Size())
+		}
 		youngest.release()
 		small[1].mustEnd(t, "small", nil)
 		oldest.mustBeOpen(t, "oldest")
+		late := start(t, &budget, tight, 8).send(kib).end() // there is no other left to give way
+		oldest.mustBeOpen(t, "oldest, though somebody waits")
+		late.mustBeOpen(t, "late")
 		releaseAll(append(small, holder, favored)...)
+		late.mustEnd(t, "late", nil)
 		oldest.end().mustEnd(t, "oldest", nil)
-		oldest.release()
+		releaseAll(late, oldest)
 		mustBeEmpty(t, &budget)
 	})
 }
@@ -173,6 +179,73 @@ func TestCompleteBeforeTheInterrupt(t *testing.T) {
 	})
 }
 
+// What is about to be free counts to the byte: nobody gives way for what the body
+// that does will leave.
+func TestNobodyGivesWayForWhatIsAboutToBeFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var budget Budget
+		deaf := start(t, &budget, tight, 1, func(s *Source) { s.Interrupt = func() {} }).send(64 * kib)
+		next, complete := start(t, &budget, tight, 2).send(64*kib), start(t, &budget, tight, 3).send(64*kib).end()
+		var waiting []*upload
+		for seed := range 16 { // of 4 KiB each, which is all that deaf has
+			waiting = append(waiting, start(t, &budget, tight, 4+seed).send(100))
+		}
+		next.mustBeOpen(t, "next")
+		waiting = append(waiting, start(t, &budget, tight, 20).send(100))
+		next.mustEnd(t, "next, of whom more is wanted", ErrNoRoom)
+		releaseAll(next, deaf, complete)
+		for _, u := range waiting {
+			u.end().mustEnd(t, "waiting", nil)
+		}
+		releaseAll(waiting...)
+		mustBeEmpty(t, &budget)
+	})
+}
+
+// The word that it has to give way may reach a body after its next bytes. They get
+// no room that nobody pays for.
+func TestBodyThatGaveWayGetsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var budget Budget
+		deaf := start(t, &budget, tight, 1, func(s *Source) { s.Interrupt = func() {} }).send(16 * kib)
+		others := []*upload{start(t, &budget, tight, 2).send(64 * kib).end(), start(t, &budget, tight, 3).send(64 * kib).end()}
+		for seed := range 3 { // all is taken then
+			others = append(others, start(t, &budget, tight, 4+seed).send(16*kib).end())
+		}
+		newest := start(t, &budget, tight, 7).send(100).end()
+		newest.mustBeOpen(t, "newest")
+		deaf.send(kib).mustEnd(t, "deaf", ErrNoRoom)
+		if b := deaf.buffer; b.Size() != 16*kib || b.held != 16*kib {
+			t.Errorf("it holds %d bytes and is charged %d, want the 16 KiB from before", b.Size(), b.held)
+		}
+		deaf.release()
+		newest.mustEnd(t, "newest", nil)
+		releaseAll(append(others, newest)...)
+		mustBeEmpty(t, &budget)
+	})
+}
+
+// The last byte of each share can be had, also by who can't wait for it.
+func TestAShareCanBeTakenWhole(t *testing.T) {
+	limits := Limits{Total: 1024 * kib, MaxBody: 300 * kib} // 256 KiB for small ones, 768 for large ones
+	synctest.Test(t, func(t *testing.T) {
+		var budget Budget
+		var uploads []*upload
+		for seed, size := range []int{300, 100, 100, 64, 64, 64, 64} {
+			u := start(t, &budget, limits, seed, noWait).send(size * kib).end()
+			u.mustEnd(t, "within its share", nil)
+			uploads = append(uploads, u)
+		}
+		if small, large := used(&budget); small != 256*kib || large != 768*kib {
+			t.Fatalf("%d small and %d large are used, want all there is", small, large)
+		}
+		beyond := start(t, &budget, limits, 10, noWait).send(1)
+		beyond.mustEnd(t, "beyond its share", ErrNoRoom)
+		releaseAll(append(uploads, beyond)...)
+		mustBeEmpty(t, &budget)
+	})
+}
+
 // A body that may not wait is passed on as it is, so that shedding it would
 // free nothing. It is refused room at once instead, and loses no byte.
 func TestHastyBodyNeitherWaitsNorGivesWay(t *testing.T) {
@@ -194,7 +267,12 @@ func TestHastyBodyNeitherWaitsNorGivesWay(t *testing.T) {
 		if got, err := io.ReadAll(late.buffer.Resume(io.NopCloser(late.stream))); err != nil || !bytes.Equal(got, content(5, 62*kib)) {
 			t.Errorf("%d bytes and %v, want what came", len(got), err)
 		}
-		releaseAll(hasty, others[1], other, late)
+		// Where it is known that more has to come, that need not even be read.
+		promised := start(t, &budget, tight, 6, noWait, withLength(64*kib)).send(16 * kib)
+		if promised.mustEnd(t, "promised", ErrNoRoom); promised.buffer.Size() != 16*kib {
+			t.Errorf("holds %d bytes", promised.buffer.Size())
+		}
+		releaseAll(hasty, others[1], other, late, promised)
 		mustBeEmpty(t, &budget)
 	})
 }
