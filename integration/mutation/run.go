@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -96,8 +97,14 @@ func (s *suite) command(ctx context.Context, arguments ...string) *exec.Cmd {
 	words := append([]string{"-c", `ulimit -v 6000000; exec "$0" "$@"`, s.binary}, s.arguments...)
 	cmd := exec.CommandContext(ctx, "sh", append(words, arguments...)...)
 	cmd.Dir = s.folder
+	// Servers that the tests start are in the group.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return endGroup(cmd) }
 	return cmd
 }
+
+// endGroup ends what a command has started, and itself if it still runs.
+func endGroup(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 
 // reach runs each test on the package as it is, and notes where it comes by.
 func (s *suite) reach(work string, mutants []*mutant, jobs int) error {
@@ -150,6 +157,7 @@ func (s *suite) tryToCatch(m *mutant) error {
 		cmd.WaitDelay = time.Second
 		out, err := cmd.CombinedOutput()
 		expired := ctx.Err() != nil
+		_ = endGroup(cmd) // what a crash has left behind
 		cancel()
 		switch {
 		case expired:
