@@ -365,7 +365,7 @@ func TestServersThatRefuse(t *testing.T) {
 		"not a cluster":     {nil, Redis{Addresses: []string{"again"}}, "several addresses are a Cluster, and these servers are none: give one address, or name the master if they are Sentinels"},
 		"a node of cluster": {[]string{"--cluster-enabled", "yes"}, Redis{}, ""},
 		"no such db":        {nil, Redis{DB: 99}, "the server has no such db: lower db"},
-		"no TLS":            {nil, Redis{TLS: true, Timeout: short}, "the server may not speak TLS: remove tls, or give its TLS port"},
+		"no TLS":            {nil, Redis{TLS: true, Timeout: caddy.Duration(3 * time.Second)}, "the server may not speak TLS: remove tls, or give its TLS port"},
 		"full":              {[]string{"--maxmemory", "100kb", "--maxmemory-policy", "noeviction"}, Redis{}, "the server's memory is full: raise its maxmemory"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,12 +4,15 @@ package redis
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -119,14 +122,27 @@ func (s *server) sign(key string) string {
 	return value[:min(len(value), 2)]
 }
 
+// given are the ports that freeAddress has given out.
+var given sync.Map
+
+// freeAddress gives each address once, and none of those that the system chooses
+// from: a connection of another test would have taken it before a server does.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 20_000 + rand.IntN(12_000)
+		if _, again := given.LoadOrStore(port, true); again {
+			continue
+		}
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue // somebody else's
+		}
+		defer listener.Close()
+		return listener.Addr().String()
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Fatal("there is no free port")
+	return ""
 }
 
 func portOf(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
