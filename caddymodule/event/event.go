@@ -118,9 +118,8 @@ func Name(body ...[]byte) string {
 	defer r.end()
 	r.begin(body)
 	r.until = &r.keys[keyName]
-	whole := r.document(r.keys[:])
-	if name := r.until.text; name != "" || !whole {
-		return name
+	if !r.document(r.keys[:]) {
+		return r.until.text // which ends the reading where it is found
 	}
 	return r.keys[keyEvent].value()
 }

@@ -47,6 +47,7 @@ func TestShapes(t *testing.T) {
 		{"a name of one part", `{"eventName":"created"}`, Envelope{Event: "created"}},
 		{"a name of four parts", `{"eventName":"metadata.a.b.c"}`, Envelope{Event: "metadata.a.b.c"}},
 		{"a name of empty parts", `{"eventName":"metadata..x"}`, Envelope{Event: "metadata..x"}},
+		{"a metadata name of empty parts", `{"eventName":"metadata..x","event":{"recordId":"1"},"record":{"id":"2"}}`, Envelope{Event: "metadata..x", RecordID: "1"}},
 		{"an empty name", `{"eventName":""}`, Envelope{}},
 		{"an empty object", `{}`, Envelope{}},
 	} {
@@ -99,9 +100,12 @@ func TestAmbiguousIsEmpty(t *testing.T) {
 		{"empty", `{"workspaceId":""}`, Field{Standing: Single}},
 		{"a NUL", `{"workspaceId":"a\u0000"}`, Field{Standing: Single}},
 		{"a line break", `{"workspaceId":"a\r\nX-Header: b"}`, Field{Standing: Single}},
+		{"a character that deletes", `{"workspaceId":"a\u007f"}`, Field{Standing: Single}},
+		{"nothing but what shows as nothing", `{"workspaceId":"\u200b"}`, Field{Standing: Single}},
 		{"a character that shows as nothing", `{"workspaceId":"a\u200b"}`, Field{Standing: Single}},
 		{"as long as may be", `{"workspaceId":"` + strings.Repeat("a", MaxValue) + `"}`, once(strings.Repeat("a", MaxValue))},
 		{"too long", `{"workspaceId":"` + strings.Repeat("a", MaxValue+1) + `"}`, Field{Standing: Single}},
+		{"too long, and an escape after that", `{"workspaceId":"` + strings.Repeat("a", MaxValue+1) + `\u0041"}`, Field{Standing: Single}},
 		{"a surrogate pair", `{"workspaceId":"\ud83d\ude00"}`, once("😀")},
 		{"two halves the wrong way round", `{"workspaceId":"\ude00\ud83d"}`, once("\uFFFD\uFFFD")},
 		{"a half before a pair", `{"workspaceId":"\ud83d\ud83d\ude00"}`, once("\uFFFD😀")},
@@ -233,6 +237,7 @@ func TestNameIsReadFromTheHead(t *testing.T) {
 		{"twenty's", `{"targetUrl":"x","eventName":"person.created","record":{}}`, "person.created"},
 		{"cut off behind it", `{"eventName":"person.created","rec`, "person.created"},
 		{"twice", `{"eventName":"person.created","eventName":"note.deleted"}`, "person.created"},
+		{"twice, and text the second time", `{"eventName":1,"eventName":"note.deleted"}`, "note.deleted"},
 		{"within the record only", `{"record":{"eventName":"no"}}`, ""},
 		{"of the documentation", `{"event":"person.created","data":{"id":"1"},"timestamp":"t"}`, "person.created"},
 		{"of the documentation, cut off", `{"event":"person.created","data"`, ""},
@@ -260,18 +265,20 @@ func TestDepthIsBounded(t *testing.T) {
 		want  string
 	}{{"as deep as may be", MaxDepth, "a.b"}, {"deeper", MaxDepth + 1, ""}, {"a body full of it", 2 << 20, ""}} {
 		for open, end := range map[string]string{"[": "]", `{"a":`: "}"} {
-			t.Run(tc.name+" "+open, func(t *testing.T) {
-				inner := strings.Repeat(open, tc.depth-1)
-				if open == "[" {
-					inner += "["
-				} else {
-					inner += "{"
-				}
-				body := `{"eventName":"a.b","x":` + inner + strings.Repeat(end, tc.depth) + `}`
-				if got := Read([]byte(body)).Event; got != tc.want {
-					t.Errorf("the event is %q, want %q", got, tc.want)
-				}
-			})
+			for _, key := range []string{"x", "workspaceId"} {
+				t.Run(tc.name+" "+key+" "+open, func(t *testing.T) {
+					inner := strings.Repeat(open, tc.depth-1)
+					if open == "[" {
+						inner += "["
+					} else {
+						inner += "{"
+					}
+					body := `{"eventName":"a.b","` + key + `":` + inner + strings.Repeat(end, tc.depth) + `}`
+					if got := Read([]byte(body)).Event; got != tc.want {
+						t.Errorf("the event is %q, want %q", got, tc.want)
+					}
+				})
+			}
 		}
 	}
 }

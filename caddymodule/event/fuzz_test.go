@@ -37,6 +37,33 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// TestNearMissesAreReadAlike holds the scanner to encoding/json at each byte of a
+// body that has everything in it: without that byte, with another in its place,
+// and with another before it.
+func TestNearMissesAreReadAlike(t *testing.T) {
+	for _, body := range []string{
+		`{"eventName":"a.b","x":[true,false,null,-1.5e+7,0.25E-39,90,0,{"y":{},"z":[[]]},[5]],"webhookId":"1"}`,
+		`{"eventName":"a.b","workspaceId":"\u00eF\ud83d\ude00\n\\\"","record":{"n":{"a":"b\/é"},"id":"1"},"event":{}}`,
+		` {"event" : "a.b", "data" : { "id" : "\b\f\r\t1" }, "x" : [ 1 , 2 ] } `,
+	} {
+		check := func(parts ...string) {
+			got := []byte(strings.Join(parts, ""))
+			if e, want := Read(got), oracle(got); e != want {
+				t.Errorf("%q says\n%+v, want\n%+v", got, e, want)
+			}
+		}
+		check(body)
+		for i := range len(body) {
+			check(body[:i])
+			check(body[:i], body[i+1:])
+			for _, c := range []byte("{}[]\":,\\ \t\n\r\x00\x1f!/019-+.eEtrufalsnxb@AFG`g\x7f\x80\xbf\xc3\xe2\xff") {
+				check(body[:i], string([]byte{c}), body[i+1:])
+				check(body[:i], string([]byte{c}), body[i:])
+			}
+		}
+	}
+}
+
 // FuzzMatch holds Match to what a pattern means.
 func FuzzMatch(f *testing.F) {
 	f.Add("person.*", "person.created")

@@ -3,7 +3,10 @@ package event_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,5 +169,48 @@ func TestSampleOfIDs(t *testing.T) {
 		if strings.Contains(string(body), event.SampleWorkspaceID) {
 			t.Errorf("%s names another workspace too: %s", name, body)
 		}
+	}
+}
+
+// The samples that are there to choose from are the events of these objects.
+func TestSampleEventsAreThose(t *testing.T) {
+	want := strings.Fields(`
+		person.created person.updated person.deleted person.destroyed person.restored
+		company.created company.updated company.deleted company.destroyed company.restored
+		opportunity.created opportunity.updated opportunity.deleted opportunity.destroyed opportunity.restored
+		note.created note.updated note.deleted note.destroyed note.restored
+		task.created task.updated task.deleted task.destroyed task.restored
+		metadata.objectMetadata.created metadata.objectMetadata.updated metadata.objectMetadata.deleted
+		metadata.fieldMetadata.created metadata.fieldMetadata.updated metadata.fieldMetadata.deleted
+		metadata.view.created metadata.view.updated metadata.view.deleted`)
+	if got := event.SampleEvents(); !slices.Equal(got, want) {
+		t.Errorf("they are %v", got)
+	}
+}
+
+var update = flag.Bool("update", false, "write what the golden file should hold")
+
+// Each object has fields of its own in its sample, to the letter.
+func TestSamplesAreThose(t *testing.T) {
+	const golden = "testdata/samples.txt"
+	var got strings.Builder
+	for _, name := range []string{
+		"person.created", "person.updated", "person.destroyed", "company.updated", "opportunity.updated", "note.updated",
+		"task.updated", "rocketLaunch.updated", "metadata.view.created", "metadata.view.updated", "metadata.view.deleted",
+	} {
+		got.Write(sample(t, name))
+		got.WriteByte('\n')
+	}
+	if *update {
+		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.ReplaceAll(string(want), "\r\n", "\n"); got.String() != text {
+		t.Errorf("they are\n%s\nwant (or run with -update)\n%s", got.String(), text)
 	}
 }

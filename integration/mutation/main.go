@@ -22,6 +22,9 @@ var targets = []target{
 	{folder: "caddymodule/replay"},
 	{folder: "caddymodule/gate", files: []string{"delivery.go", "claim.go", "deliver.go", "refuse.go", "incoming.go", "observed.go", "pins.go"}},
 	{folder: "caddymodule/gate/body"},
+	{folder: "caddymodule/event"},
+	{folder: "caddymodule/verdict"},
+	{folder: "caddymodule/inspector", files: []string{"access.go"}},
 }
 
 // further are those around them, for -further. Not all of what survives there has
