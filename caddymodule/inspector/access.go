@@ -84,7 +84,7 @@ func (i *Inspector) judgeCaller(r *http.Request) *refusal {
 
 // serverOf returns the server's settings; there are none outside of Caddy.
 func serverOf(r *http.Request) *caddyhttp.Server {
-	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server != nil {
+	if server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); server != nil {
 		return server
 	}
 	return new(caddyhttp.Server)
@@ -103,9 +103,10 @@ func countClients(r *http.Request, server *caddyhttp.Server) int {
 	return count
 }
 
-// allows reports whether the configuration names an address.
+// allows reports whether the configuration names an address. It never names the
+// zero one.
 func (i *Inspector) allows(addr netip.Addr) bool {
-	return addr.IsValid() && slices.ContainsFunc(i.allow, func(p netip.Prefix) bool { return p.Contains(addr) })
+	return slices.ContainsFunc(i.allow, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // peerOf returns who is at the other end of the connection, and whether that is
@@ -114,19 +115,13 @@ func peerOf(r *http.Request) (peer netip.Addr, local bool) {
 	if addr, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && strings.HasPrefix(addr.Network(), "unix") {
 		return netip.Addr{}, true
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}, false
-	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr) // empty where there is none
 	return parseAddr(host), false
 }
 
 // parseAddr reads an address; the zero one is none and nobody's.
 func parseAddr(text string) netip.Addr {
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}
-	}
+	addr, _ := netip.ParseAddr(text)
 	return addr.Unmap().WithZone("")
 }
 

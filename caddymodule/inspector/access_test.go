@@ -2,6 +2,7 @@ package inspector
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,6 +51,17 @@ func http10(r *http.Request) *http.Request {
 	return r
 }
 
+func http2(r *http.Request) *http.Request {
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/2.0", 2, 0
+	return r
+}
+
+// overTCP says of the connection what net/http says of it.
+func overTCP(r *http.Request) *http.Request {
+	local := net.Addr(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8081})
+	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
+}
+
 func allow(ranges ...string) func(*Inspector) { return func(i *Inspector) { i.Allow = ranges } }
 
 func hosts(names ...string) func(*Inspector) { return func(i *Inspector) { i.Hosts = names } }
@@ -69,12 +81,16 @@ func TestWhoMaySee(t *testing.T) {
 		{"a stranger", nil, from("203.0.113.7:1"), refusedPeer},
 		{"a neighbour", nil, from("192.168.1.7:1"), refusedPeer},
 		{"a neighbour by IPv6", nil, from("[fe80::1%eth0]:1"), refusedPeer},
+		{"a stranger, by TCP as it says", nil, both(from("203.0.113.7:1"), overTCP), refusedPeer},
+		{"this machine, by TCP as it says", nil, overTCP, nil},
+		{"this machine by HTTP/2", nil, http2, nil},
 		{"who has no address", nil, from("somebody"), refusedPeer},
 		{"who is a Unix socket by name only", nil, from("@"), refusedPeer},
 
 		{"an allowed range", allow("192.168.1.0/24"), from("192.168.1.7:1"), nil},
 		{"an allowed address", allow("192.168.1.7"), from("192.168.1.7:1"), nil},
 		{"an allowed address in IPv6 form", allow("192.168.1.7"), from("[::ffff:192.168.1.7]:1"), nil},
+		{"who has no address, where all are allowed", allow("0.0.0.0/0", "::/0"), from("somebody"), refusedPeer},
 		{"beside the allowed range", allow("192.168.1.0/24"), from("192.168.2.7:1"), refusedPeer},
 		{"this machine beside what is allowed", allow("192.168.1.0/24"), nil, nil},
 
@@ -117,6 +133,7 @@ func TestWhoMaySee(t *testing.T) {
 		{"two answers", nil, header("Sec-Fetch-Site", "none", "Sec-Fetch-Site", "cross-site"), refusedSite},
 		{"another origin", nil, header("Origin", "https://attacker.example"), refusedSite},
 		{"another port as the origin", nil, header("Origin", "http://localhost:3000"), refusedSite},
+		{"an origin that is no URL", nil, header("Origin", "http://%zz"), refusedSite},
 		{"an origin that hides itself", nil, header("Origin", "null"), refusedSite},
 		{"a page that led here", nil, header("Referer", "https://attacker.example/x"), refusedSite},
 	} {
@@ -216,6 +233,60 @@ func TestClientsThatAreMadeUp(t *testing.T) {
 				t.Errorf("refused: %v, want %v", got, tc.refused)
 			}
 		})
+	}
+}
+
+// Of a proxy that is allowed and not trusted Caddy takes no client, so that it may
+// name as many as it likes.
+func TestClientsOfAnAllowedProxyDoNotCount(t *testing.T) {
+	i, _ := newInspector(t, allow("10.0.0.0/8"))
+	r := both(from("10.0.0.1:1"), header("X-Forwarded-For", "203.0.113.7, 203.0.113.8"))(newRequest("/"))
+	server := &caddyhttp.Server{ClientIPHeaders: []string{"X-Forwarded-For"}}
+	if got := i.judge(caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), server)); got != nil {
+		t.Errorf("refused: %v", got)
+	}
+}
+
+// Whoever Caddy takes for the client has to be welcome, also where no header tells of
+// a proxy any more; an earlier handler may have taken that away.
+func TestClientsWithoutHeaders(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		request func(*http.Request) *http.Request
+		client  string
+		refused *refusal
+	}{
+		{"this machine", nil, "127.0.0.1", nil},
+		{"a client elsewhere", nil, "203.0.113.7", refusedClient},
+		{"none, and no Unix socket", nil, "", refusedClient},
+		{"none by its sign, and no Unix socket", nil, "@", refusedClient},
+		{"none on a Unix socket", unixRequest, "", nil},
+		{"none by its sign on a Unix socket", unixRequest, "@", nil},
+		{"a client elsewhere, by a proxy on a Unix socket", unixRequest, "203.0.113.7", refusedClient},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			i, _ := newInspector(t, nil)
+			r := newRequest("/")
+			if tc.request != nil {
+				r = tc.request(r)
+			}
+			r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), httptest.NewRecorder(), &caddyhttp.Server{})
+			r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)[caddyhttp.ClientIPVarKey] = tc.client
+			if got := i.judge(r); got != tc.refused {
+				t.Errorf("refused: %v, want %v", got, tc.refused)
+			}
+		})
+	}
+}
+
+// Outside of Caddy's server there is nobody to say who the client is.
+func TestRequestsOfNoServer(t *testing.T) {
+	i, _ := newInspector(t, nil)
+	if got := i.judge(newRequest("/")); got != refusedClient {
+		t.Errorf("by TCP: %v", got)
+	}
+	if got := i.judge(unixRequest(newRequest("/"))); got != nil {
+		t.Errorf("by a Unix socket: %v", got)
 	}
 }
 
