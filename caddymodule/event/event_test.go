@@ -109,6 +109,9 @@ func TestAmbiguousIsEmpty(t *testing.T) {
 		{"a surrogate pair", `{"workspaceId":"\ud83d\ude00"}`, once("😀")},
 		{"two halves the wrong way round", `{"workspaceId":"\ude00\ud83d"}`, once("\uFFFD\uFFFD")},
 		{"a half before a pair", `{"workspaceId":"\ud83d\ud83d\ude00"}`, once("\uFFFD😀")},
+		{"a pair and a half", `{"workspaceId":"\ud83d\ude00\ude00"}`, once("😀\uFFFD")},
+		{"a pair and a pair", `{"workspaceId":"\ud83d\ude00\ud83d\ude00"}`, once("😀😀")},
+		{"a half, an escape and a half", `{"workspaceId":"\ud83d\u0041\ude00"}`, once("\uFFFDA\uFFFD")},
 		{"halves apart", `{"workspaceId":"\ud83dx\ude00"}`, once("\uFFFDx\uFFFD")},
 		{"a pair at the limit", `{"workspaceId":"` + strings.Repeat("a", MaxValue-4) + `\ud83d\ude00"}`, once(strings.Repeat("a", MaxValue-4) + "😀")},
 	} {
@@ -237,6 +240,7 @@ func TestNameIsReadFromTheHead(t *testing.T) {
 		{"twenty's", `{"targetUrl":"x","eventName":"person.created","record":{}}`, "person.created"},
 		{"cut off behind it", `{"eventName":"person.created","rec`, "person.created"},
 		{"twice", `{"eventName":"person.created","eventName":"note.deleted"}`, "person.created"},
+		{"cut off in it", `{"eventName":"person.cre`, ""},
 		{"twice, and text the second time", `{"eventName":1,"eventName":"note.deleted"}`, "note.deleted"},
 		{"within the record only", `{"record":{"eventName":"no"}}`, ""},
 		{"of the documentation", `{"event":"person.created","data":{"id":"1"},"timestamp":"t"}`, "person.created"},
@@ -279,6 +283,17 @@ func TestDepthIsBounded(t *testing.T) {
 					}
 				})
 			}
+		}
+	}
+}
+
+// TestWhatIsTooDeepIsNotTakenForItsEnd: the reading does not go on where it was
+// given up.
+func TestWhatIsTooDeepIsNotTakenForItsEnd(t *testing.T) {
+	for _, open := range []string{"[", "{"} {
+		body := `{"eventName":"a.b","x":` + strings.Repeat("[", MaxDepth) + open + `}`
+		if got := Read([]byte(body)); got != (Envelope{}) {
+			t.Errorf("it says %+v", got)
 		}
 	}
 }

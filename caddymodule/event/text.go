@@ -88,12 +88,10 @@ func (s *scanner) unit() bool {
 	if s.high != 0 && s.highAt == len(s.text) {
 		if whole := utf16.DecodeRune(s.high, r); whole != utf8.RuneError {
 			s.text = s.text[:len(s.text)-len("\uFFFD")]
-			s.high = 0
-			s.addRune(whole)
+			s.addRune(whole) // which is longer, so that the half is none any more
 			return true
 		}
 	}
-	s.high = 0
 	s.addRune(r) // of a half it makes U+FFFD
 	if utf16.IsSurrogate(r) && !s.cut {
 		s.high, s.highAt = r, len(s.text)
