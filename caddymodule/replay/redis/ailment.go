@@ -12,10 +12,7 @@ import (
 // memory guard.
 func (g *guard) Ailments() []replay.Ailment {
 	all := g.local.Ailments()
-	l, err := joinLink(g.settings)
-	if err != nil {
-		return all
-	}
+	l := joinLink(g.settings)
 	defer l.leave()
 	if !l.down.Load() {
 		return all

@@ -4,6 +4,7 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,10 +29,15 @@ func TestAilments(t *testing.T) {
 				!strings.Contains(got[0].Text, policy) || got[0].Refuses != (policy == onOutageDeny) {
 				t.Errorf("in an outage: %+v", got)
 			}
+			r.local.SetCapacity(1) // which is less than there is
+			full := r.local.Ailments()
+			if got := ailments(); len(full) != 1 || len(got) != 2 || got[0] != full[0] {
+				t.Errorf("in an outage, with a memory guard that is full: %+v", got)
+			}
 			s.start()
 			r.up()
-			if got := ailments(); len(got) != 0 {
-				t.Errorf("after it: %v", got)
+			if got := ailments(); !slices.Equal(got, full) {
+				t.Errorf("after it: %v, want what ails the memory guard", got)
 			}
 		})
 	}

@@ -34,11 +34,7 @@ func (g *guard) ClaimBody(ctx context.Context, id replay.ID, keep, lease time.Du
 	if err != nil {
 		return nil, err
 	}
-	l, err := joinLink(g.settings)
-	if err != nil {
-		withdraw(held)
-		return nil, fmt.Errorf("%w: %w", replay.ErrUnavailable, err)
-	}
+	l := joinLink(g.settings)
 	if lease <= 0 {
 		lease = longestLease
 	}

@@ -32,10 +32,15 @@ func TestMain(m *testing.M) {
 }
 
 func leaks(before goleak.Option) int {
+	inUse := false
 	links.Range(func(key, _ any) bool {
 		fmt.Fprintf(os.Stderr, "link %v is still in use\n", key)
+		inUse = true
 		return true
 	})
+	if inUse {
+		return 1
+	}
 	var err error
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
 		if err = goleak.Find(before); err == nil {
@@ -137,10 +142,7 @@ func (r *replica) track(c replay.Claim) {
 }
 
 func (r *replica) link() *link {
-	l, err := joinLink(r.module.settings)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	l := joinLink(r.module.settings)
 	l.leave()
 	return l
 }

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"strings"
 
@@ -16,8 +15,7 @@ func hintFor(err error) string {
 		return "the server does not speak TLS: remove tls, or give its TLS port"
 	}
 	var verification *tls.CertificateVerificationError
-	var authority x509.UnknownAuthorityError
-	if errors.As(err, &authority) || errors.As(err, &verification) {
+	if errors.As(err, &verification) {
 		return "the certificate is not valid here: its authority must be among those this machine trusts, and the address be one of its names"
 	}
 	var handshake *handshakeError

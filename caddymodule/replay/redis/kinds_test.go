@@ -280,6 +280,22 @@ func TestAnEvictingServerIsWarnedOf(t *testing.T) {
 	}
 }
 
+// A server that was away at first is looked at once, when it comes.
+func TestAnEvictingServerThatComesLaterIsWarnedOfOnce(t *testing.T) {
+	s := startServer(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	s.kill()
+	a := newReplica(t, &Redis{Addresses: []string{s.address}})
+	a.claim(newEntry())
+	s.start()
+	a.up()
+	a.settled(t)
+	a.claim(newEntry())
+	a.settled(t)
+	if n := a.logs.FilterMessageSnippet("redis may evict keys").Len(); n != 1 {
+		t.Fatalf("warned %d times", n)
+	}
+}
+
 func TestEvictingClusterNodesAreWarnedOf(t *testing.T) {
 	s := startCluster(t)
 	s.admin.ConfigSet(context.Background(), "maxmemory", "100mb")

@@ -3,14 +3,18 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -114,6 +118,29 @@ func TestAFailedLoadKeepsTheLog(t *testing.T) {
 	l.stop()
 }
 
+// TestTheLogIsThatOfTheNewestConfig has a config replaced, and its replacement fail
+// in the end.
+func TestTheLogIsThatOfTheNewestConfig(t *testing.T) {
+	config := `{"addresses": ["` + freeAddress(t) + `"]}`
+	running, unload, err := load(t, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unload()
+	l := running[0].link
+	newest, fail, err := load(t, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if newest[0].link != l || l.log() != newest[0].settings.logger {
+		t.Error("the newest config does not get the log")
+	}
+	fail()
+	if l.log() != running[0].settings.logger {
+		t.Error("the log went with the config that failed")
+	}
+}
+
 func TestAGuardOutlivesItsConfig(t *testing.T) {
 	s := startServer(t)
 	modules, unload, err := load(t, `{"addresses": ["`+s.address+`"], "timeout": "10s"}`)
@@ -165,6 +192,15 @@ func TestConfigsThatFailLeaveNothing(t *testing.T) {
 		"empty file":        {`{"addresses": ["a:1"], "password_file": ` + string(must(json.Marshal(empty))) + `}`, "is empty: write the password into it"},
 		"unset variable":    {`{"addresses": ["a:1"], "password": "{env.TEST_UNSET}"}`, "password is empty: set the variable or the file that it names"},
 		"empty variable":    {`{"addresses": ["a:1"], "password": "{env.TEST_EMPTY}"}`, "password is empty"},
+		"unset address":     {`{"addresses": ["a:1", "{env.TEST_UNSET}"]}`, "address is empty"},
+		"unset user":        {`{"addresses": ["a:1"], "username": "{env.TEST_UNSET}", "password": "{env.PATH}"}`, "username is empty"},
+		"unset master":      {`{"addresses": ["a:1"], "master": "{env.TEST_UNSET}"}`, "master is empty"},
+		"unset prefix":      {`{"addresses": ["a:1"], "prefix": "{env.TEST_UNSET}"}`, "prefix is empty"},
+		"unset file":        {`{"addresses": ["a:1"], "password_file": "{env.TEST_UNSET}"}`, "password_file is empty"},
+		"a folder":          {`{"addresses": ["a:1"], "password_file": ` + string(must(json.Marshal(filepath.Dir(empty)))) + `}`, "password_file can't be read: is a directory"},
+		"no number":         {`{"addresses": ["a:redis"]}`, "address 1 is not host:port"},
+		"timeout too long":  {`{"addresses": ["a:1"], "timeout": "30.001s"}`, "timeout is longer than 30s"},
+		"a tag":             {`{"addresses": ["a:1"], "prefix": "{a"}`, "prefix"},
 		"other placeholder": {`{"addresses": ["a:1"], "password": "{http.request.header.X}"}`, "password holds a placeholder that is not {env.NAME} or {file.PATH}"},
 		"password in parts": {`{"addresses": ["a:1"], "password": "secret{env.TEST_UNSET}"}`, "password is empty"},
 		"user alone":        {`{"addresses": ["a:1"], "username": "u"}`, "username is given without a password"},
@@ -192,6 +228,64 @@ func TestConfigsThatFailLeaveNothing(t *testing.T) {
 	}
 	if _, err := new(Redis).Guard(replay.NewMemory(replay.Options{})); err == nil {
 		t.Fatal("a guard without a config")
+	}
+}
+
+// A file that holds more than a password can be is the wrong one. Of its end one
+// newline does not count.
+func TestPasswordFiles(t *testing.T) {
+	long := strings.Repeat("a", maxPasswordFile)
+	for name, test := range map[string]struct {
+		text, want string
+		fails      bool
+	}{
+		"plain":                      {"word", "word", false},
+		"with a newline":             {"word\n", "word", false},
+		"with a newline of Windows":  {"word\r\n", "word", false},
+		"with two newlines":          {"word\n\n", "word\n", false},
+		"with spaces":                {" word ", " word ", false},
+		"as long as may be":          {long, long, false},
+		"longer by a byte":           {long + "a", "", true},
+		"longer by a newline":        {long + "\n", "", true},
+		"nothing but a newline":      {"\r\n", "", true},
+		"nothing":                    {"", "", true},
+		"a placeholder is no secret": {"{env.PATH}", "{env.PATH}", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "password")
+			if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r := &Redis{Addresses: []string{"a:1"}, PasswordFile: file}
+			s, err := r.resolve(zap.NewNop())
+			switch {
+			case test.fails && err == nil:
+				t.Errorf("taken for %q", s.password)
+			case test.fails && strings.Contains(err.Error(), file):
+				t.Errorf("the path, which may be a password, is in %v", err)
+			case !test.fails && (err != nil || s.password != test.want):
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// The longest timeout and a db of a server that is not one of a Cluster are taken.
+func TestSettingsAtTheirLimits(t *testing.T) {
+	for _, r := range []*Redis{
+		{Addresses: []string{"a:1"}, Timeout: caddy.Duration(maxTimeout)},
+		{Addresses: []string{"a:65535"}, DB: 15},
+		{Addresses: []string{"a:1", "b:1"}, Master: "m", DB: 1},
+		{Addresses: []string{"a:1"}, Username: "u", Password: "{env.PATH}"},
+	} {
+		s, err := r.resolve(zap.NewNop())
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if want := cmp.Or(time.Duration(r.Timeout), defaultTimeout); s.timeout != want || s.db != r.DB || s.username != r.Username {
+			t.Errorf("%v is resolved to %+v", r, s)
+		}
 	}
 }
 
@@ -322,5 +416,88 @@ func TestOutagesAreCounted(t *testing.T) {
 		}
 		local.Close()
 		cancel()
+	}
+}
+
+// What a log shows of a guard is what was configured, but for its password.
+func TestTheLogShowsTheSettings(t *testing.T) {
+	r := &Redis{
+		Name: "shown", Addresses: []string{"a:1", "b:1"}, Username: "hidden", Password: "hidden", PasswordFile: "hidden",
+		DB: 3, TLS: true, Master: "m", Prefix: "p:", Timeout: caddy.Duration(time.Second), OnOutage: onOutageDeny,
+	}
+	shown := zapcore.NewMapObjectEncoder()
+	if err := r.MarshalLogObject(shown); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"name": "shown", "addresses": 2, "db": 3, "tls": true, "master": "m", "prefix": "p:",
+		"timeout": time.Second, "on_outage": onOutageDeny,
+	}
+	if !maps.Equal(shown.Fields, want) {
+		t.Errorf("the log shows %v, want %v", shown.Fields, want)
+	}
+}
+
+// A guard that is no longer used has no series, and its config can be cleaned up
+// once more.
+func TestCleanupLeavesNothing(t *testing.T) {
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+	m := &Redis{Name: "left", Addresses: []string{freeAddress(t)}}
+	if text := m.Settings(); text != "" {
+		t.Errorf("before it is provisioned its settings are %q", text)
+	}
+	if err := m.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Guard(nil); err == nil {
+		t.Error("it does without a memory guard")
+	}
+	if !hasSeries(t, ctx, "left") {
+		t.Error("it has no series while it is used")
+	}
+	for range 2 {
+		if err := m.Cleanup(); err != nil {
+			t.Fatal(err)
+		}
+		wantReferences(t, 0)
+	}
+	if hasSeries(t, ctx, "left") {
+		t.Error("its series is still there")
+	}
+}
+
+func hasSeries(t *testing.T, ctx caddy.Context, guard string) bool {
+	t.Helper()
+	families, err := ctx.GetMetricsRegistry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if label.GetName() == "guard" && label.GetValue() == guard {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func TestAMetricThatIsTakenFailsTheConfig(t *testing.T) {
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+	other := prometheus.NewGauge(prometheus.GaugeOpts{Name: "caddy_twenty_webhook_replay_outages_total", Help: "Somebody else's."})
+	if err := ctx.GetMetricsRegistry().Register(other); err != nil {
+		t.Fatal(err)
+	}
+	m := &Redis{Addresses: []string{freeAddress(t)}}
+	if err := m.Provision(ctx); err == nil || !strings.HasPrefix(err.Error(), "replay redis: ") {
+		t.Errorf("got %v", err)
+	}
+	wantReferences(t, 0)
+	if err := m.Cleanup(); err != nil {
+		t.Error(err)
 	}
 }

@@ -44,12 +44,10 @@ type link struct {
 	gates   []*settings // of configs that are loaded, the newest last
 }
 
-func joinLink(s *settings) (*link, error) {
-	value, _, err := links.LoadOrNew(s.poolKey, func() (caddy.Destructor, error) { return newLink(s), nil })
-	if err != nil {
-		return nil, err
-	}
-	return value.(*link), nil
+func joinLink(s *settings) *link {
+	// It fails only where making a link does.
+	value, _, _ := links.LoadOrNew(s.poolKey, func() (caddy.Destructor, error) { return newLink(s), nil })
+	return value.(*link)
 }
 
 func newLink(s *settings) *link {

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/twentygate/twentygate/caddymodule/replay"
+	"github.com/twentygate/twentygate/caddymodule/replay/outages"
 )
 
 // short is a timeout for tests in which Redis does not answer.
@@ -221,6 +223,78 @@ func TestAFailureFromBeforeTheRecoveryIsNoOutage(t *testing.T) {
 	l.fail(before, "key", errors.New("late"))
 	if lost, _ := a.outages(); lost != 0 || l.down.Load() {
 		t.Fatal("that was taken for an outage")
+	}
+}
+
+// What an outage cost stands in the log when it is over, of this one alone.
+func TestTheLogTellsWhatAnOutageCost(t *testing.T) {
+	s := startServer(t)
+	a := newReplica(t, &Redis{Name: "told", Addresses: []string{s.address}})
+	outages.Hold("told")
+	defer outages.Release("told")
+	for round, deliveries := range []int{3, 2} {
+		open := a.claim(newEntry())
+		s.kill()
+		for range deliveries {
+			a.body(newID(), time.Hour, time.Minute).Release()
+			a.claim(newEntry()).Release()
+		}
+		open.Release()
+		if !outages.Underway("told") {
+			t.Error("the metrics do not show it")
+		}
+		s.start()
+		a.up()
+		a.settled(t)
+		if outages.Underway("told") {
+			t.Error("the metrics show that it goes on")
+		}
+		told := a.logs.FilterMessage(logAnswers).All()
+		if len(told) != round+1 {
+			t.Fatalf("%d recoveries in round %d", len(told), round)
+		}
+		fields := told[round].ContextMap()
+		// Of what was claimed in the outage Redis is told nothing, but of the first: that
+		// it is away is not known until then.
+		if fields["deliveries"] != int64(2*deliveries) || fields["late_outcomes"] != int64(2) || fields["lost_outcomes"] != int64(0) {
+			t.Errorf("round %d: the log says %v", round, fields)
+		}
+		if lasted := fields["outage"].(time.Duration); lasted <= 0 || lasted > time.Minute {
+			t.Errorf("round %d: the outage lasted %s", round, lasted)
+		}
+	}
+}
+
+// A Redis that stays away is looked for ever less often, and one that comes and
+// goes is no reason to begin anew.
+func TestProbesGetRarer(t *testing.T) {
+	now := time.Now()
+	for name, test := range map[string]struct {
+		ended time.Time
+		want  time.Duration
+	}{
+		"the first one":                      {time.Time{}, firstProbe},
+		"long after the one before":          {now.Add(-steady - time.Minute), firstProbe},
+		"shortly after the one before ended": {now, lastProbe},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLink(&settings{name: "rarer", logger: zap.NewNop()})
+			l.awake = true // nothing goes on beside the test
+			l.outage.ended, l.outage.pause = test.ended, lastProbe
+			l.fail(l.epoch(), "key", errors.New("away"))
+			if got := l.outage.pause; got != test.want {
+				t.Errorf("the first pause is %s, want %s", got, test.want)
+			}
+			l.stop()
+			for want := min(2*test.want, lastProbe); want < lastProbe; want = min(2*want, lastProbe) {
+				if l.pause() {
+					t.Fatal("a pause ended that the end of the link should have")
+				}
+				if got := l.outage.pause; got != want {
+					t.Fatalf("the next pause is %s, want %s", got, want)
+				}
+			}
+		})
 	}
 }
 

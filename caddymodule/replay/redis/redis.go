@@ -149,10 +149,7 @@ func (r *Redis) Provision(ctx caddy.Context) error {
 	if err := outages.Register(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("replay redis: %w", err)
 	}
-	l, err := joinLink(s)
-	if err != nil {
-		return fmt.Errorf("replay redis: %w", err)
-	}
+	l := joinLink(s)
 	l.enter(s)
 	outages.Hold(s.name)
 	r.settings, r.link = s, l

@@ -57,11 +57,7 @@ func (g *guard) Claim(ctx context.Context, e replay.Entry) (replay.Claim, error)
 	if err != nil {
 		return nil, err
 	}
-	l, err := joinLink(g.settings)
-	if err != nil {
-		withdraw(held)
-		return nil, fmt.Errorf("%w: %w", replay.ErrUnavailable, err)
-	}
+	l := joinLink(g.settings)
 	ttl := lifetime(e, time.Now())
 	c := &claim{
 		l: l, held: held, key: g.key("s:", &e.ID), token: newToken(), ttl: ttl, expires: time.Now().Add(ttl),
@@ -190,13 +186,7 @@ func (c *claim) lateRelease(count int) *lateOutcome {
 }
 
 // withdraw takes a claim of the memory guard back as if it had not been made.
-func withdraw(held replay.Claim) {
-	if w, ok := held.(replay.Withdrawer); ok {
-		w.Withdraw()
-		return
-	}
-	held.Release()
-}
+func withdraw(held replay.Claim) { held.(replay.Withdrawer).Withdraw() }
 
 // Interface guards
 var (
