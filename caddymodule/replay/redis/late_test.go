@@ -83,3 +83,18 @@ func TestTheQueueCountsWhatWaits(t *testing.T) {
 		t.Errorf("%v is not over", o)
 	}
 }
+
+// A body that was taken while Redis was away is not taken for longer because of that.
+func TestWhatIsToldLateIsKeptForWhatRemains(t *testing.T) {
+	s := startServer(t)
+	a := newReplica(t, &Redis{Addresses: []string{s.address}})
+	id := newID()
+	a.link().tell(&lateOutcome{
+		question:  question{keepBodyScript, a.bodyKey(id), []any{ms(time.Hour)}},
+		expires:   time.Now().Add(time.Minute),
+		remaining: true,
+	})
+	if ttl := s.admin.PTTL(context.Background(), a.bodyKey(id)).Val(); ttl > time.Minute || ttl < time.Second {
+		t.Errorf("it is kept for %s", ttl)
+	}
+}

@@ -176,6 +176,10 @@ func TestConfigsThatFailLeaveNothing(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	folder := filepath.Join(t.TempDir(), "secret")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("TEST_EMPTY", "")
 	const good = `{"addresses": ["localhost:1"]}`
 	for name, test := range map[string]struct{ config, want string }{
@@ -184,11 +188,13 @@ func TestConfigsThatFailLeaveNothing(t *testing.T) {
 		"no port":           {`{"addresses": ["localhost"]}`, "address 1 is not host:port"},
 		"a URL":             {`{"addresses": ["redis://u:secret@localhost:6379"]}`, "address 1 is not host:port"},
 		"port 0":            {`{"addresses": ["localhost:0"]}`, "address 1 is not host:port"},
+		"port too high":     {`{"addresses": ["localhost:65536"]}`, "address 1 is not host:port"},
+		"too many colons":   {`{"addresses": ["fe80::1:6379"]}`, "address 1 is not host:port"},
 		"no host":           {`{"addresses": [":6379"]}`, "address 1 is not host:port"},
 		"an address twice":  {`{"addresses": ["a:1", "a:1"]}`, "address a:1 stands twice"},
 		"bad name":          {`{"addresses": ["a:1"], "name": "A b"}`, `name "A b" is not one of [a-z0-9_-]`},
 		"two passwords":     {`{"addresses": ["a:1"], "password": "secret", "password_file": "b"}`, "both password and password_file are given"},
-		"no such file":      {`{"addresses": ["a:1"], "password_file": "/does/not/exist"}`, "password_file can't be read"},
+		"no such file":      {`{"addresses": ["a:1"], "password_file": "/does/not/exist/secret"}`, "password_file can't be read: no such file"},
 		"empty file":        {`{"addresses": ["a:1"], "password_file": ` + string(must(json.Marshal(empty))) + `}`, "is empty: write the password into it"},
 		"unset variable":    {`{"addresses": ["a:1"], "password": "{env.TEST_UNSET}"}`, "password is empty: set the variable or the file that it names"},
 		"empty variable":    {`{"addresses": ["a:1"], "password": "{env.TEST_EMPTY}"}`, "password is empty"},
@@ -197,7 +203,7 @@ func TestConfigsThatFailLeaveNothing(t *testing.T) {
 		"unset master":      {`{"addresses": ["a:1"], "master": "{env.TEST_UNSET}"}`, "master is empty"},
 		"unset prefix":      {`{"addresses": ["a:1"], "prefix": "{env.TEST_UNSET}"}`, "prefix is empty"},
 		"unset file":        {`{"addresses": ["a:1"], "password_file": "{env.TEST_UNSET}"}`, "password_file is empty"},
-		"a folder":          {`{"addresses": ["a:1"], "password_file": ` + string(must(json.Marshal(filepath.Dir(empty)))) + `}`, "password_file can't be read: is a directory"},
+		"a folder":          {`{"addresses": ["a:1"], "password_file": ` + string(must(json.Marshal(folder))) + `}`, "password_file can't be read: is a directory"},
 		"no number":         {`{"addresses": ["a:redis"]}`, "address 1 is not host:port"},
 		"timeout too long":  {`{"addresses": ["a:1"], "timeout": "30.001s"}`, "timeout is longer than 30s"},
 		"a tag":             {`{"addresses": ["a:1"], "prefix": "{a"}`, "prefix"},
@@ -256,8 +262,7 @@ func TestPasswordFiles(t *testing.T) {
 			if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			r := &Redis{Addresses: []string{"a:1"}, PasswordFile: file}
-			s, err := r.resolve(zap.NewNop())
+			s, err := (&Redis{Addresses: []string{"a:1"}, PasswordFile: file}).resolve(zap.NewNop())
 			switch {
 			case test.fails && err == nil:
 				t.Errorf("taken for %q", s.password)
@@ -267,6 +272,17 @@ func TestPasswordFiles(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestAPasswordMayStandInAFileThatThePlaceholderNames(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("secret word\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := (&Redis{Addresses: []string{"a:1"}, Password: "{file." + file + "}"}).resolve(zap.NewNop())
+	if err != nil || s.password != "secret word" {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -354,13 +370,15 @@ func TestALiteralPasswordIsWarnedOfAndNotLogged(t *testing.T) {
 		}
 	}
 	t.Setenv("TEST_PASSWORD", "secret word")
-	r.Password = "{env.TEST_PASSWORD}"
-	s, err := r.resolve(logger)
-	if err != nil || s.password != "secret word" {
-		t.Errorf("got %v", err)
+	for config, want := range map[string]string{"{env.TEST_PASSWORD}": "secret word", "": ""} {
+		r.Password = config
+		s, err := r.resolve(logger)
+		if err != nil || s.password != want {
+			t.Errorf("%s: got %v", config, err)
+		}
 	}
 	if n := logs.FilterLevelExact(zapcore.WarnLevel).Len(); n != 1 {
-		t.Errorf("warned of a placeholder")
+		t.Errorf("warned of a placeholder, or of no password")
 	}
 }
 

@@ -298,6 +298,28 @@ func TestProbesGetRarer(t *testing.T) {
 	}
 }
 
+// What was refused because Redis was away was not delivered, and may come again, to
+// the same replica too.
+func TestWhatAnOutageRefusedMayComeAgain(t *testing.T) {
+	s := startServer(t)
+	a := newReplica(t, &Redis{Addresses: []string{s.address}, OnOutage: onOutageDeny})
+	entries, bodies := []replay.Entry{newEntry(), newEntry()}, []replay.ID{newID(), newID()}
+	s.kill()
+	for i := range entries { // of the first it is not known yet that Redis is away
+		a.refused(entries[i], replay.ErrUnavailable)
+		if _, err := a.ClaimBody(t.Context(), bodies[i], time.Hour, time.Minute); !errors.Is(err, replay.ErrUnavailable) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	s.start()
+	a.up()
+	a.settled(t)
+	for i := range entries {
+		a.claim(entries[i]).Keep()
+		a.body(bodies[i], time.Hour, time.Minute).Keep()
+	}
+}
+
 func TestASlowServer(t *testing.T) {
 	s := startServer(t)
 	p := startProxy(t, s.address)

@@ -159,9 +159,9 @@ func (s *settings) resolveAddresses(addresses []string) error {
 		if err != nil {
 			return err
 		}
-		host, port, err := net.SplitHostPort(address)
-		number, portErr := strconv.ParseUint(port, 10, 16)
-		if err != nil || portErr != nil || host == "" || number == 0 {
+		host, port, _ := net.SplitHostPort(address) // both empty where there are none
+		number, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || host == "" || number == 0 {
 			// Not quoted: somebody may have written a URL with a password.
 			return fmt.Errorf("address %d is not host:port, such as redis.example.com:6379: the user, the password and TLS are options of their own", i+1)
 		}
@@ -234,8 +234,8 @@ func expand(option, value string) (string, error) {
 			return "", fmt.Errorf("%s holds a placeholder that is not {env.NAME} or {file.PATH}: it is resolved once, when the config is loaded; a password with braces goes into a password_file", option)
 		}
 	}
-	resolved, err := caddy.NewReplacer().ReplaceOrErr(value, true, true)
-	if err != nil || resolved == "" {
+	resolved, err := caddy.NewReplacer().ReplaceOrErr(value, true, true) // an empty one is an error
+	if err != nil {
 		return "", fmt.Errorf("%s is empty: set the variable or the file that it names", option)
 	}
 	return resolved, nil

@@ -224,14 +224,15 @@ func TestLifetime(t *testing.T) {
 		maxAge, maxFuture time.Duration
 		want              time.Duration
 	}{
-		"now":            {now.UnixMilli(), 5 * time.Minute, time.Minute, 7 * time.Minute},
-		"old":            {now.UnixMilli() - 200_000, 5 * time.Minute, time.Minute, 7 * time.Minute},
-		"ahead":          {now.UnixMilli() + 60_000, 5 * time.Minute, time.Minute, 7 * time.Minute},
-		"further ahead":  {now.UnixMilli() + 120_000, 5 * time.Minute, time.Minute, 8 * time.Minute},
-		"long ago":       {math.MinInt64 / 2, 0, 0, time.Minute},
-		"negative":       {now.UnixMilli(), -time.Hour, -time.Hour, time.Minute},
-		"never ending":   {math.MaxInt64, math.MaxInt64, math.MaxInt64, 2*365*24*time.Hour + time.Minute},
-		"a year is most": {now.UnixMilli(), math.MaxInt64, 0, 365*24*time.Hour + time.Minute},
+		"now":                  {now.UnixMilli(), 5 * time.Minute, time.Minute, 7 * time.Minute},
+		"old":                  {now.UnixMilli() - 200_000, 5 * time.Minute, time.Minute, 7 * time.Minute},
+		"ahead":                {now.UnixMilli() + 60_000, 5 * time.Minute, time.Minute, 7 * time.Minute},
+		"further ahead":        {now.UnixMilli() + 120_000, 5 * time.Minute, time.Minute, 8 * time.Minute},
+		"long ago":             {math.MinInt64 / 2, 0, 0, time.Minute},
+		"negative":             {now.UnixMilli(), -time.Hour, -time.Hour, time.Minute},
+		"never ending":         {math.MaxInt64, math.MaxInt64, math.MaxInt64, 2*365*24*time.Hour + time.Minute},
+		"a year ahead is most": {math.MaxInt64, 0, 0, 365*24*time.Hour + time.Minute},
+		"a year is most":       {now.UnixMilli(), math.MaxInt64, 0, 365*24*time.Hour + time.Minute},
 	} {
 		e := replay.Entry{Timestamp: test.timestamp, MaxAge: test.maxAge, MaxFuture: test.maxFuture}
 		if got := lifetime(e, now); got != test.want {
