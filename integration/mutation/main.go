@@ -22,6 +22,9 @@ var targets = []target{
 	{folder: "caddymodule/replay"},
 	{folder: "caddymodule/gate", files: []string{"delivery.go", "claim.go", "deliver.go", "refuse.go", "incoming.go", "observed.go", "pins.go"}},
 	{folder: "caddymodule/gate/body"},
+	{folder: "caddymodule/replay/redis", files: []string{
+		"signature.go", "body.go", "late.go", "redis.go", "settings.go", "hint.go", "ailment.go",
+	}},
 	{folder: "caddymodule/event"},
 	{folder: "caddymodule/verdict"},
 	{folder: "caddymodule/inspector", files: []string{"access.go"}},
@@ -33,6 +36,7 @@ var further = []target{
 	{folder: "caddymodule/gate", files: []string{
 		"replay.go", "guards.go", "drain.go", "matcher.go", "patient.go", "keyring.go", "secretfile.go",
 	}},
+	{folder: "caddymodule/replay/redis", files: []string{"link.go", "outage.go", "eviction.go", "client.go", "caddyfile.go"}},
 }
 
 type target struct {

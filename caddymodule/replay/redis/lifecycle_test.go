@@ -427,10 +427,16 @@ func TestOutagesAreCounted(t *testing.T) {
 			}
 			c.Keep()
 		}
+		if !outages.Underway("counted") {
+			t.Error("the outage is not under way")
+		}
 		for _, gate := range []*Redis{&m, &other} {
 			if err := gate.Cleanup(); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if outages.Underway("counted") {
+			t.Error("an outage goes on that nobody looks at any more")
 		}
 		local.Close()
 		cancel()
