@@ -126,7 +126,7 @@ func (l *link) tell(o *lateOutcome) {
 	var refused goredis.Error
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err != nil && errors.As(err, &refused) {
+	if errors.As(err, &refused) {
 		o.refusals++
 	}
 	if err == nil || o.refusals >= maxRefusals {

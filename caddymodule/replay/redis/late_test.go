@@ -32,6 +32,21 @@ func TestAnOutcomeThatRedisRefusesIsGivenUp(t *testing.T) {
 	}
 }
 
+// A Redis that is away refuses nothing, however often it is asked.
+func TestAnOutcomeOutlivesAnOutage(t *testing.T) {
+	l := newReplica(t, &Redis{Addresses: []string{freeAddress(t)}}).link()
+	o := &lateOutcome{
+		question: question{releaseBodyScript, "twentygate:test:a", []any{newToken()}},
+		expires:  time.Now().Add(time.Hour),
+	}
+	for range 2 * maxRefusals {
+		l.tell(o)
+	}
+	if o.gone || o.refusals != 0 {
+		t.Errorf("after an outage: given up is %t, after %d refusals", o.gone, o.refusals)
+	}
+}
+
 // What nobody can be told any more is said when the guard is no longer used.
 func TestOutcomesThatAreLostAtTheEndAreToldOf(t *testing.T) {
 	const message = "redis could not be told of all outcomes before the guard was no longer used; signatures of deliveries that failed stay claimed until they expire"
