@@ -480,12 +480,20 @@ func TestCleanupLeavesNothing(t *testing.T) {
 	if !hasSeries(t, ctx, "left") {
 		t.Error("it has no series while it is used")
 	}
+	other := &Redis{Name: "left", Addresses: m.Addresses}
+	if err := other.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		if err := m.Cleanup(); err != nil {
 			t.Fatal(err)
 		}
-		wantReferences(t, 0)
+		wantReferences(t, 1) // the other's
 	}
+	if err := other.Cleanup(); err != nil {
+		t.Fatal(err)
+	}
+	wantReferences(t, 0)
 	if hasSeries(t, ctx, "left") {
 		t.Error("its series is still there")
 	}
