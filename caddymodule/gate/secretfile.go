@@ -200,13 +200,9 @@ func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 	case before.Size() > signature.MaxSecretFile:
 		return nil, nil, fmt.Errorf("it is larger than %d bytes, which no secret is", signature.MaxSecretFile)
 	}
-	value, err := readSame(path, before)
+	value, after, err := readSame(path, before)
 	if err != nil {
 		return nil, nil, err
-	}
-	after, err := os.Stat(path)
-	if err != nil {
-		return nil, nil, plain(err)
 	}
 	if !sameFile(before, after) || int64(len(value)) != before.Size() {
 		return nil, nil, errBeingWritten
@@ -217,27 +213,25 @@ func readSecret(path string, before os.FileInfo) ([]byte, os.FileInfo, error) {
 	return value, after, nil
 }
 
-// readSame reads the file that was looked at, and no more of it than it had. What
-// came into its place since may have no end, or wait for somebody who writes, and a
-// delivery waits for this.
-func readSame(path string, before os.FileInfo) ([]byte, error) {
+// readSame reads the file that was looked at, and no more of it than it had, and
+// looks at it once more. What came into its place since may have no end, or wait for
+// somebody who writes, and a delivery waits for this.
+func readSame(path string, before os.FileInfo) (value []byte, after os.FileInfo, err error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, plain(err)
+		return nil, nil, plain(err)
 	}
 	defer func() { _ = file.Close() }()
-	opened, err := file.Stat()
+	// One that can't be looked at is not the same either.
+	if opened, _ := file.Stat(); !os.SameFile(before, opened) {
+		return nil, nil, errBeingWritten
+	}
+	value, err = io.ReadAll(io.LimitReader(file, before.Size()+1))
 	if err != nil {
-		return nil, plain(err)
+		return nil, nil, plain(err)
 	}
-	if !os.SameFile(before, opened) {
-		return nil, errBeingWritten
-	}
-	value, err := io.ReadAll(io.LimitReader(file, before.Size()+1))
-	if err != nil {
-		return nil, plain(err)
-	}
-	return value, nil
+	after, err = file.Stat()
+	return value, after, plain(err)
 }
 
 // plain takes the path out of an error of the file system: where a secret was

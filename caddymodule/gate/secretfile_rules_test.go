@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -63,21 +64,19 @@ func TestLookingAgainWaitsForTheWriter(t *testing.T) {
 // TestWhatIsToldOfASecretFile, and what is not.
 func TestWhatIsToldOfASecretFile(t *testing.T) {
 	f := newFileFixture(t)
-	step := func(what string, levels ...zapcore.Level) {
+	step := func(what string, want ...string) {
 		t.Helper()
 		f.clock.advance(time.Minute)
 		f.file.current()
-		told := f.logs.TakeAll()
-		if len(told) != len(levels) {
-			t.Errorf("%s: %d lines: %v", what, len(told), told)
-			return
+		var told []string
+		for _, line := range f.logs.TakeAll() {
+			told = append(told, line.Level.String()+": "+line.Message)
 		}
-		for i, line := range told {
-			if line.Level != levels[i] {
-				t.Errorf("%s: told as %v: %s", what, line.Level, line.Message)
-			}
+		if !slices.Equal(told, want) {
+			t.Errorf("%s: told is %q, want %q", what, told, want)
 		}
 	}
+	const broken = "error: a secret file can't be read: its last good value stays in use"
 	if f.file.length() != len(secretA) {
 		t.Errorf("its length is %d", f.file.length())
 	}
@@ -85,15 +84,15 @@ func TestWhatIsToldOfASecretFile(t *testing.T) {
 	f.write(secretA, 0)
 	step("written anew as it was")
 	f.do(os.Remove(f.path))
-	step("gone", zap.ErrorLevel)
+	step("gone", broken)
 	step("still gone")
 	f.do(os.Mkdir(f.path, 0o700))
-	step("another trouble", zap.ErrorLevel)
+	step("another trouble", broken)
 	f.do(os.Remove(f.path))
 	f.write(secretA, 0)
-	step("back", zap.InfoLevel)
+	step("back", "info: a secret file can be read again")
 	f.write(secretB, 0)
-	step("replaced", zap.InfoLevel)
+	step("replaced", "info: a secret was replaced by what its file now holds")
 }
 
 // TestSecretFileThatComesLate: it is used once it is there, which is told; at the

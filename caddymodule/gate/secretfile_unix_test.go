@@ -41,7 +41,7 @@ func TestSecretFileThatGrows(t *testing.T) {
 	before, err := os.Stat(f.path)
 	f.do(err)
 	f.do(os.Truncate(f.path, 1<<30))
-	if value, err := readSame(f.path, before); err != nil || len(value) != len(secretA)+1 {
+	if value, _, err := readSame(f.path, before); err != nil || len(value) != len(secretA)+1 {
 		t.Errorf("%d bytes were read, %v", len(value), err)
 	}
 	if _, _, err := readSecret(f.path, before); !errors.Is(err, errBeingWritten) {
