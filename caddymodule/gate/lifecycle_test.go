@@ -2,6 +2,7 @@ package gate
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"runtime"
 	"strings"
@@ -60,6 +61,10 @@ func TestJSON(t *testing.T) {
 		{"replay without a guard", `{` + secretJSON + `,"replay":{}}`, "guard"},
 		{"negative duration", `{` + secretJSON + `,"max_age":-1}`, "max_age"},
 		{"negative size", `{` + secretJSON + `,"max_body":-1}`, "max_body"},
+		{"max_buffered as max_body", `{` + secretJSON + `,"max_body":2000000,"max_buffered":2000000}`, ""},
+		{"the largest sizes", `{` + secretJSON + `,"max_body":1099511627776,"max_buffered":1099511627776}`, ""},
+		{"a byte more", `{` + secretJSON + `,"max_buffered":1099511627777}`, "max_buffered can't be more than 1TiB"},
+		{"a larger body", `{` + secretJSON + `,"max_body":1099511627777}`, "max_body"},
 		{"max_buffered below max_body", `{` + secretJSON + `,"max_body":2000000,"max_buffered":1000000}`, "max_buffered"},
 		{"size beyond reason", `{` + secretJSON + `,"max_buffered":9223372036854775807}`, "max_buffered"},
 		{"bad name", `{` + secretJSON + `,"name":"My Gate"}`, "name"},
@@ -126,6 +131,32 @@ func TestFailedProvisionThenCleanup(t *testing.T) {
 	}
 	if _, _, err := pass(running, newDelivery([]byte(testPayload), testNow), &upstream{}); err != nil {
 		t.Errorf("the running gate is broken: %v", err)
+	}
+}
+
+// failingEnd is what can't be ended.
+type failingEnd struct{ error }
+
+func (f failingEnd) Destruct() error { return f.error }
+
+func TestCleanupTellsWhatFailed(t *testing.T) {
+	ofGate, ofGuard := errors.New("the gate's"), errors.New("the guard's")
+	h := &Handler{
+		Name: "failing-end", shared: &shared{series: newSeries("failing-end")},
+		guardUse: &guardUse{process: &processGuard{name: newGuardName()}},
+	}
+	h.guardUse.holders.Store(1)
+	for _, it := range []struct {
+		pool *caddy.UsagePool
+		name string
+		err  error
+	}{{gates, h.Name, ofGate}, {guards, h.guardUse.process.name, ofGuard}} {
+		if _, _, err := it.pool.LoadOrNew(it.name, func() (caddy.Destructor, error) { return failingEnd{it.err}, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Cleanup(); !errors.Is(err, ofGate) || !errors.Is(err, ofGuard) {
+		t.Errorf("it tells of %v", err)
 	}
 }
 
@@ -200,13 +231,18 @@ func goroutinesDownTo(most int) int {
 	return runtime.NumGoroutine()
 }
 
+// TestRequestsOutliveCleanup, which waits for none of them where only the config
+// ends.
 func TestRequestsOutliveCleanup(t *testing.T) {
 	t.Setenv(testSecretEnv, testSecret)
-	h := &Handler{Name: "outlived", Secrets: []Secret{{Value: "{env." + testSecretEnv + "}"}}, clock: func() time.Time { return testNow }}
+	h := &Handler{
+		Name: "outlived", Secrets: []Secret{{Value: "{env." + testSecretEnv + "}"}}, clock: func() time.Time { return testNow },
+		DeliverTimeout: caddy.Duration(time.Millisecond),
+	}
 	if err := h.Provision(newCaddyContext(t)); err != nil {
 		t.Fatal(err)
 	}
-	observe(h)
+	logs := observe(h)
 	held := &heldBody{Reader: strings.NewReader(testPayload), began: make(chan struct{}), release: make(chan struct{})}
 	r := newDelivery([]byte(testPayload), testNow)
 	r.Body = held
@@ -219,6 +255,9 @@ func TestRequestsOutliveCleanup(t *testing.T) {
 	<-held.began
 	if err := h.Cleanup(); err != nil {
 		t.Fatal(err)
+	}
+	if logs.Len() != 0 {
+		t.Errorf("Cleanup waits for the deliveries under way: %v", logs.All())
 	}
 	if n := references("outlived"); n != 0 {
 		t.Errorf("%d references after Cleanup", n)

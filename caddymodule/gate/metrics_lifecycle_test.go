@@ -138,6 +138,19 @@ func TestFailedProvisionLeavesNoSeries(t *testing.T) {
 	}
 }
 
+// TestMetricsThatHaveNoPlaceAreTold: where another module took one of their names.
+func TestMetricsThatHaveNoPlaceAreTold(t *testing.T) {
+	ctx := newCaddyContext(t)
+	ctx.GetMetricsRegistry().MustRegister(prometheus.NewGauge(prometheus.GaugeOpts{Name: metricPrefix + "buffered_bytes"}))
+	h := &Handler{Name: "misplaced", Secrets: []Secret{{Value: testSecret}}}
+	if err := h.Provision(ctx); err == nil || !strings.Contains(err.Error(), "registering metrics") {
+		t.Errorf("the error is %v", err)
+	}
+	if err := h.Cleanup(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestGuardMetrics(t *testing.T) {
 	name := newGuardName()
 	h := &Handler{Secrets: []Secret{{Value: testSecret}}, ReplayRaw: memoryGuard(name), clock: newTestClock().now}

@@ -7,7 +7,7 @@ import "github.com/caddyserver/caddy/v2/modules/caddyhttp"
 // own context.
 func (h *Handler) letThrough(d *delivery, next caddyhttp.Handler) error {
 	h.report(d, nil)
-	if d.body != nil && !d.adopted {
+	if d.body != nil {
 		d.r.Body = d.body.Resume(d.r.Body)
 	}
 	return next.ServeHTTP(d.w, d.r)

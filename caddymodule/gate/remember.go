@@ -31,7 +31,7 @@ func (h *Handler) remember(d *delivery, result *outcome) {
 	} else {
 		entry.Status, entry.Duration, entry.NotTaken = result.status, result.duration, !result.taken()
 		switch {
-		case entry.NotTaken || result.status >= 400:
+		case result.status >= 400:
 			entry.Hint = h.outcomeHint(*result)
 		case result.senderGone:
 			entry.Hint = "delivered after the sender had hung up"

@@ -1,12 +1,16 @@
 package gate
 
 import (
+	"context"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twentygate/twentygate/caddymodule/history"
+	"github.com/twentygate/twentygate/caddymodule/replay"
 	"github.com/twentygate/twentygate/caddymodule/verdict"
 )
 
@@ -88,14 +92,17 @@ func TestRemembers(t *testing.T) {
 // An inspector that a reload adds finds the gate, and the gate it.
 func TestRemembersOverReloads(t *testing.T) {
 	ask := func(h *Handler) { _, _, _ = pass(h, newDelivery([]byte(testPayload), testNow), &upstream{}) }
-	named := func(h *Handler) { h.Name = "remembers-over-reloads" }
-	first, _ := newGate(t, named)
+	load := func() (*Handler, func()) {
+		return provisioned(t, newCaddyContext(t), &Handler{Name: "remembers-over-reloads"})
+	}
+	first, endFirst := load()
 	ask(first) // nobody looks yet
 	watch := history.Process.Watch("remembers-over-reloads")
 	defer watch.Close()
 	ask(first)
-	second, _ := newGate(t, named)
-	first.history.Leave()
+	second, endSecond := load()
+	defer endSecond()
+	endFirst()
 	ask(second)
 	ask(first) // under way when its config ended
 	if n := len(watch.Deliveries(10, nil)); n != 3 {
@@ -106,8 +113,55 @@ func TestRemembersOverReloads(t *testing.T) {
 	}
 }
 
+// TestRemembersHowLongItTook: of a delivery the time of the next handler, of a
+// refusal the gate's own; and that the sender did not wait.
+func TestRemembersHowLongItTook(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		harm   func(*Handler, *http.Request, *testClock)
+		status int
+		gone   bool
+		took   time.Duration
+		hint   string
+	}{
+		{"delivered", chunked, 200, false, time.Minute, ""},
+		{"delivered late", chunked, 200, true, time.Minute, "delivered after the sender had hung up"},
+		{"refused by the upstream, and late", chunked, 400, true, time.Minute, "the upstream answered 400"},
+		{"forged", setHeader(signatureHeader, goodSignature), 0, false, time.Second, "none of the secrets"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			clock := newTestClock()
+			h, watch := watched(t, func(h *Handler) { h.clock = clock.now }), watchGate(t)
+			r := newDelivery([]byte(testPayload), testNow)
+			body := &countingBody{Reader: strings.NewReader(testPayload)}
+			body.onRead = func() {
+				if body.reads == 1 {
+					clock.advance(time.Second)
+				}
+			}
+			r.Body = body
+			sender, hangUp := context.WithCancel(t.Context())
+			defer hangUp()
+			tc.harm(h, r, clock)
+			_, _, _ = pass(h, r.WithContext(sender), &upstream{answer: func(w http.ResponseWriter, _ *http.Request) error {
+				clock.advance(time.Minute)
+				if tc.gone {
+					hangUp()
+				}
+				w.WriteHeader(tc.status)
+				return nil
+			}})
+			got := watch.Deliveries(10, nil)[0]
+			if got.Duration != tc.took || (tc.hint == "") != (got.Hint == "") || !strings.HasPrefix(got.Hint, tc.hint) {
+				t.Errorf("it took %v, and the hint is %q; want %v and %q", got.Duration, got.Hint, tc.took, tc.hint)
+			}
+		})
+	}
+}
+
 func TestFacts(t *testing.T) {
 	gone := writeSecretFile(t, testSecret)
+	removed := writeSecretFile(t, testSecret)
 	for _, tc := range []struct {
 		name string
 		gate func(*Handler)
@@ -120,6 +174,10 @@ func TestFacts(t *testing.T) {
 			h.ReplayRaw = nil
 			h.Secrets[0].Until = testNow.Add(49 * time.Hour)
 		}, "attention: The secret secret-1 ends in 2 days."},
+		{"a secret ends in two weeks", func(h *Handler) {
+			h.ReplayRaw = nil
+			h.Secrets[0].Until = testNow.Add(14 * 24 * time.Hour)
+		}, "attention: The secret secret-1 ends in 14 days."},
 		{"a secret ends much later", func(h *Handler) {
 			h.ReplayRaw = nil
 			h.Secrets[0].Until = testNow.Add(90 * 24 * time.Hour)
@@ -131,10 +189,22 @@ func TestFacts(t *testing.T) {
 		{"a file that is gone", func(h *Handler) {
 			h.ReplayRaw = nil
 			h.Secrets = append(h.Secrets, Secret{File: gone + "x", Label: "file"})
-		}, "attention: The file of the secret file can't be read (there is no such file"},
+		}, "attention: The file of the secret file can't be read (there is no such file: create it, or mount it; if this is the secret itself, it belongs into 'secret'), so this secret is not in use."},
+		{"a file alone", func(h *Handler) {
+			h.ReplayRaw, h.Secrets = nil, []Secret{{File: gone}}
+		}, ""},
+		{"a file that was there", func(h *Handler) {
+			h.ReplayRaw, h.Secrets = nil, []Secret{{File: removed}}
+		}, "attention: The file of the secret secret-1 can't be read (there is no such file: create it, or mount it; if this is the secret itself, it belongs into 'secret'): its last good value stays in use."},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h, _ := newGate(t, tc.gate)
+			if path := h.Secrets[0].File; path == removed {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+				h.keyring.secrets[0].file.lookAgain()
+			}
 			var text strings.Builder
 			for _, notice := range h.facts(testNow).Notices {
 				text.WriteString(string(notice.Level) + ": " + notice.Text + "\n")
@@ -151,6 +221,33 @@ func TestFacts(t *testing.T) {
 			t.Errorf("the gate says %v", notices)
 		}
 	})
+}
+
+// ailingGuard is a guard that tells what ails it.
+type ailingGuard struct {
+	scriptedGuard
+	ailments []replay.Ailment
+}
+
+func (g *ailingGuard) Ailments() []replay.Ailment { return g.ailments }
+
+func TestFactsOfGuards(t *testing.T) {
+	h, _ := newGate(t, nil)
+	for _, tc := range []struct {
+		name  string
+		guard replay.Guard
+		want  []history.Notice
+	}{
+		{"one that can't tell", &scriptedGuard{}, nil},
+		{"one that is well", &ailingGuard{}, nil},
+		{"one that ails", &ailingGuard{ailments: []replay.Ailment{{Text: "nearly full"}, {Text: "full", Refuses: true}}},
+			[]history.Notice{{Level: history.LevelAttention, Text: "nearly full"}, {Level: history.LevelTrouble, Text: "full"}}},
+	} {
+		h.guard = tc.guard
+		if got := h.facts(testNow).Notices; !slices.Equal(got, tc.want) {
+			t.Errorf("%s: the gate says %v", tc.name, got)
+		}
+	}
 }
 
 func TestRoughly(t *testing.T) {

@@ -128,11 +128,11 @@ func (h *Handler) resolveSecret(s *secret, config Secret) error {
 	names := placeholderPattern.FindAllStringSubmatch(config.Value, -1)
 	value, err := caddy.NewReplacer().ReplaceOrErr(config.Value, true, true)
 	switch {
-	case err != nil && isUnset(names):
+	case isUnset(names):
 		return notSetError{fmt.Errorf("secret %s is empty: set that variable, or use secret_file", sourceOf(config.Value, s.label))}
-	case err != nil && len(names) > 0:
+	case err != nil:
 		return fmt.Errorf("secret %s is empty%s, or use secret_file", sourceOf(config.Value, s.label), emptyAdvice(names[0][1]))
-	case err != nil || strings.TrimSpace(value) == "":
+	case strings.TrimSpace(value) == "":
 		return fmt.Errorf("secret %s is empty: give it a value, or use secret_file", sourceOf(config.Value, s.label))
 	}
 	if len(names) == 0 {
@@ -207,7 +207,7 @@ func (h *Handler) warnIfShort(label string, length int) {
 
 // sourceOf names where a secret comes from without quoting a literal one.
 func sourceOf(value, label string) string {
-	if m := placeholderPattern.FindString(value); m == value && m != "" {
+	if placeholderPattern.FindString(value) == value {
 		return value
 	}
 	return label

@@ -90,13 +90,19 @@ func TestPlaceholders(t *testing.T) {
 		{name: "map output unknown", value: "{tenant_secret}"},
 		{name: "map output unexpanded", value: "{tenant_secret}", vars: map[string]any{"tenant_secret": "{env.X}"}},
 
+		{name: "a brace behind a backslash", value: `\{env.` + testSecretEnv + `}`, err: "backslash"},
+		{name: "the other brace", value: `{env.` + testSecretEnv + `\}`, err: "backslash"},
+		{name: "NUL at the end", value: "zebra-quagga-zebra\x00", err: "NUL bytes", hidden: "zebra"},
+		{name: "NUL at the start", value: "\x00zebra-quagga-zebra", err: "NUL bytes", hidden: "zebra"},
+
 		{name: "empty", value: "", err: "is empty"},
 		{name: "blank literal", value: " \t ", err: "is empty"},
 		{name: "env unset", value: "{env.TWENTYGATE_TEST_UNSET}", err: "{env.TWENTYGATE_TEST_UNSET}"},
-		{name: "env empty", value: "{env.TWENTYGATE_TEST_EMPTY}", err: "{env.TWENTYGATE_TEST_EMPTY}"},
+		{name: "env empty", value: "{env.TWENTYGATE_TEST_EMPTY}", err: "secret {env.TWENTYGATE_TEST_EMPTY} is empty: set that variable, or use secret_file"},
 		{name: "env blank", value: "{env.TWENTYGATE_TEST_BLANK}", err: "{env.TWENTYGATE_TEST_BLANK}"},
 		{name: "one of two envs unset", value: "{env." + testSecretEnv + "}{env.TWENTYGATE_TEST_UNSET}", err: "is empty"},
-		{name: "file gone", value: "{file./nowhere/secret}", err: "{file./nowhere/secret}"},
+		{name: "text around an unset env", value: "zebra{env.TWENTYGATE_TEST_UNSET}", err: "secret secret-1 is empty", hidden: "zebra"},
+		{name: "file gone", value: "{file./nowhere/secret}", err: "secret {file./nowhere/secret} is empty, or its file can't be read: look at that file, or use secret_file"},
 
 		{name: "request header", value: "{http.request.header.X-Key}", err: "comes from the caller"},
 		{name: "request body", value: "{http.request.body}", err: "comes from the caller"},
@@ -117,6 +123,8 @@ func TestPlaceholders(t *testing.T) {
 		{name: "mix of text and map output", value: "zebra{quagga}zebra", err: "secret_file", hidden: "zebra"},
 		{name: "literal with braces", value: "ze{bra}quagga", err: "secret_file", hidden: "quagga"},
 		{name: "literal with dotted braces", value: "ze{bra.qu}agga", err: "secret_file", hidden: "bra.qu"},
+		{name: "empty braces", value: "{}", err: "can't be a secret"},
+		{name: "a space in braces", value: "{zebra quagga}", err: "can't be a secret", hidden: "zebra"},
 		{name: "literal with empty braces", value: "zebra{}", err: "secret_file", hidden: "zebra"},
 		{name: "literal with a space in braces", value: "ze{b ra}", err: "secret_file", hidden: "b ra"},
 		{name: "literal in dotted braces", value: "{zebra.quagga}", err: "secret_file", hidden: "zebra"},
@@ -148,6 +156,20 @@ func TestPlaceholders(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCaddysOwnVariablesAreRefused: a caller fills some of them, and the others are
+// guessed.
+func TestCaddysOwnVariablesAreRefused(t *testing.T) {
+	for _, name := range []string{
+		"client_ip", "trusted_proxy", "trace_id", "span_id", "uuid", "start_time", "unhandled", "original_request", "matchers.error",
+	} {
+		for _, value := range []string{"{vars." + name + "}", "{http.vars." + name + "}"} {
+			if _, _, err := provisionSecretsOf(Secret{Value: value}); err == nil || !strings.Contains(err.Error(), "comes from the caller") {
+				t.Errorf("%s: the error is %v", value, err)
+			}
+		}
 	}
 }
 
@@ -202,6 +224,7 @@ func (m middleware) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 
 func TestSecretsAsASet(t *testing.T) {
 	t.Setenv(testSecretEnv, testSecret)
+	t.Setenv("TWENTYGATE_TEST_EMPTY", "")
 	good := Secret{Value: "{env." + testSecretEnv + "}"}
 	unset := Secret{Value: "{env.TWENTYGATE_TEST_UNSET}"}
 	ended := Secret{Value: "{env." + testSecretEnv + "}", Until: testNow}
@@ -213,7 +236,7 @@ func TestSecretsAsASet(t *testing.T) {
 		warns   []string // one of each, in any order
 		informs string   // one line that is no warning
 	}{
-		{name: "none", err: "no usable secret"},
+		{name: "none", err: "no usable secret is configured"},
 		{name: "one", secrets: []Secret{good}},
 		{name: "sixteen", secrets: slices.Repeat([]Secret{good}, 16)},
 		{name: "seventeen", secrets: slices.Repeat([]Secret{good}, 17), err: "at most 16"},
@@ -225,6 +248,8 @@ func TestSecretsAsASet(t *testing.T) {
 		{name: "caller's beside a good one", secrets: []Secret{good, {Value: "{http.request.host}"}}, err: "caller"},
 		{name: "unset beside a good one", secrets: []Secret{good, unset}, informs: "TWENTYGATE_TEST_UNSET"},
 		{name: "unset before a good one", secrets: []Secret{unset, good}, informs: "TWENTYGATE_TEST_UNSET"},
+		{name: "empty beside a good one", secrets: []Secret{good, {Value: "{env.TWENTYGATE_TEST_EMPTY}"}}, warns: []string{"can't be used"}},
+		{name: "a path that is unset beside a good one", secrets: []Secret{good, {File: "{env.TWENTYGATE_TEST_UNSET}"}}, informs: "TWENTYGATE_TEST_UNSET"},
 		{name: "a file that is gone beside a good one", secrets: []Secret{good, {File: "/nowhere/secret"}}, warns: []string{"can't be used"}},
 		{name: "all unset", secrets: []Secret{unset, {File: "/nowhere/secret"}}, err: "/nowhere/secret"},
 		{name: "ended beside a good one", secrets: []Secret{ended, good}, warns: []string{"has ended"}},
@@ -232,6 +257,8 @@ func TestSecretsAsASet(t *testing.T) {
 		{name: "ended and unset", secrets: []Secret{ended, unset}, err: "TWENTYGATE_TEST_UNSET"},
 		{name: "literal", secrets: []Secret{{Value: testSecret}}, warns: []string{"stands literally"}},
 		{name: "short", secrets: []Secret{{Value: "fifteen-bytes.."}}, warns: []string{"stands literally", "so short"}},
+		{name: "short, in a file", secrets: []Secret{{File: writeSecretFile(t, "fifteen-bytes..\n")}}, warns: []string{"so short"}},
+		{name: "just long enough, in a file", secrets: []Secret{{File: writeSecretFile(t, "sixteen-bytes...\n")}}},
 		{name: "just long enough", secrets: []Secret{{Value: "sixteen-bytes..."}}, warns: []string{"stands literally"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

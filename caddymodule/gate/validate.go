@@ -32,8 +32,8 @@ func (h Handler) validate() error {
 			return fmt.Errorf("%s is negative: leave it out for its default", option.name)
 		}
 	}
-	if h.MaxBody > maxSize || h.MaxBuffered > maxSize {
-		return fmt.Errorf("max_body and max_buffered can't be more than 1TiB")
+	if h.MaxBuffered > maxSize {
+		return fmt.Errorf("max_buffered can't be more than 1TiB")
 	}
 	if h.MaxBuffered < h.MaxBody {
 		return fmt.Errorf("max_buffered (%s) is smaller than max_body (%s), so the largest body would never have room: raise max_buffered, or lower max_body",
