@@ -20,7 +20,11 @@ import (
 var targets = []target{
 	{folder: "caddymodule/signature"},
 	{folder: "caddymodule/replay"},
-	{folder: "caddymodule/gate", files: []string{"delivery.go", "claim.go", "deliver.go", "refuse.go", "incoming.go", "observed.go", "pins.go"}},
+	{folder: "caddymodule/gate", files: []string{
+		"delivery.go", "claim.go", "deliver.go", "refuse.go", "incoming.go", "observed.go", "pins.go",
+		"replay.go", "guards.go", "drain.go", "matcher.go", "patient.go", "keyring.go", "secretfile.go",
+		"secrets.go", "secrets_validate.go", "validate.go", "remember.go", "lifecycle.go", "monitor.go", "hint.go", "facts.go",
+	}},
 	{folder: "caddymodule/gate/body"},
 	{folder: "caddymodule/replay/redis", files: []string{
 		"signature.go", "body.go", "late.go", "redis.go", "settings.go", "hint.go", "ailment.go",
@@ -33,9 +37,6 @@ var targets = []target{
 // further are those around them, for -further. Not all of what survives there has
 // been judged yet.
 var further = []target{
-	{folder: "caddymodule/gate", files: []string{
-		"replay.go", "guards.go", "drain.go", "matcher.go", "patient.go", "keyring.go", "secretfile.go",
-	}},
 	{folder: "caddymodule/replay/redis", files: []string{"link.go", "outage.go", "eviction.go", "client.go", "caddyfile.go"}},
 }
 
