@@ -16,7 +16,7 @@ var underway counter
 type counter struct {
 	mu   sync.Mutex
 	n    int
-	none chan struct{} // made by who waits, closed when n is 0
+	none chan struct{} // made by who waits, closed when n comes to 0
 }
 
 func (c *counter) enter() {
@@ -39,7 +39,7 @@ func (c *counter) leave() {
 func (c *counter) wait(timeout time.Duration, logger *zap.Logger) {
 	c.mu.Lock()
 	n := c.n
-	if n > 0 && c.none == nil {
+	if c.none == nil {
 		c.none = make(chan struct{})
 	}
 	none := c.none
