@@ -99,7 +99,6 @@ func (b *patientBody) end(w http.ResponseWriter, late bool) {
 	b.pending, b.left, b.err = nil, nil, http.ErrBodyReadAfterClose
 	if b.over != nil {
 		b.over.Stop()
-		b.over = nil
 	}
 	b.mu.Unlock()
 	if pending != nil {

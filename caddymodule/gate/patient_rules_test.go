@@ -53,3 +53,49 @@ func TestPatientRead(t *testing.T) {
 		_ = sender.Close()
 	})
 }
+
+// TestPatientEnd: a read that is under way is ended, and waited for. Of a late body no
+// more is read, unless its end was.
+func TestPatientEnd(t *testing.T) {
+	more := func(sender *io.PipeWriter) { _, _ = io.WriteString(sender, "x") }
+	ended := func(sender *io.PipeWriter) { _ = sender.Close() }
+	for name, tc := range map[string]struct {
+		late  bool
+		came  func(*io.PipeWriter) // since the last read
+		stops int
+		took  time.Duration
+	}{
+		"late, and nothing came":    {true, nil, 1, time.Second},
+		"in time, and nothing came": {false, nil, 1, time.Second},
+		"late, and more came":       {true, more, 1, 0},
+		"late, and its end came":    {true, ended, 0, 0},
+		"in time, and more came":    {false, more, 0, 0},
+		"in time, and its end came": {false, ended, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stream, sender := io.Pipe()
+				b := newPatientBody(stream, time.Second)
+				if n, err := b.Read(make([]byte, 4)); n != 0 || err != nil {
+					t.Fatalf("%d, %v", n, err)
+				}
+				w := &countingWriter{ResponseWriter: httptest.NewRecorder(), past: make(chan struct{})}
+				if tc.came != nil {
+					tc.came(sender)
+					synctest.Wait()
+				} else {
+					go func() {
+						<-w.past
+						time.Sleep(time.Second) // which is over at once in there
+						_ = sender.Close()
+					}()
+				}
+				began := time.Now()
+				b.end(w, tc.late)
+				if took := time.Since(began); took != tc.took || len(w.deadlines) != tc.stops {
+					t.Errorf("it took %v, and set %d deadlines; want %v and %d", took, len(w.deadlines), tc.took, tc.stops)
+				}
+			})
+		})
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -279,6 +280,18 @@ func TestGuardOutlivesReloads(t *testing.T) {
 	defer unload(fresh)
 	if got := verdictOf(fresh, capture(), &upstream{}); got != "verified" {
 		t.Errorf("a guard that no config used any more was not freed: %s", got)
+	}
+}
+
+// TestGuardOfARunningConfig: where Caddy tells of its start, a gate has its guard as
+// well.
+func TestGuardOfARunningConfig(t *testing.T) {
+	s := serve(t, "\ttwenty_webhook {env."+testSecretEnv+"} {\n\t\treplay memory {\n\t\t\tname "+newGuardName()+"\n\t\t}\n\t}\n\trespond ok")
+	at := time.Now()
+	for i, want := range []int{http.StatusOK, http.StatusConflict} {
+		if status, _ := s.post(t, newDelivery([]byte(testPayload), at)); status != want {
+			t.Errorf("time %d: the status is %d, want %d", i+1, status, want)
+		}
 	}
 }
 
