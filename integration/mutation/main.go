@@ -9,9 +9,11 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -66,6 +68,16 @@ func run(root, only string, jobs int, verbose bool) error {
 	if err != nil {
 		return err
 	}
+	// What a mutant writes where it should not is no file of the work tree.
+	work, err := os.MkdirTemp("", "mutation-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+	if err := copySource(root, work); err != nil {
+		return err
+	}
+	root = work
 	known, err := readKnown(filepath.Join(root, "integration/mutation/equivalent.txt"))
 	if err != nil {
 		return err
@@ -106,6 +118,33 @@ func run(root, only string, jobs int, verbose bool) error {
 		return fmt.Errorf("%d findings:\n%s\nadd a test, or a line with the reason to equivalent.txt", len(findings), strings.Join(findings, "\n"))
 	}
 	return nil
+}
+
+// copySource copies the product's source without what was made from it.
+func copySource(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, relative)
+		switch {
+		case entry.IsDir() && slices.Contains([]string{".git", "build", "node_modules"}, entry.Name()):
+			return fs.SkipDir
+		case entry.IsDir():
+			return os.MkdirAll(target, 0o755)
+		case !entry.Type().IsRegular():
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, content, 0o644)
+	})
 }
 
 func matching(mutants []*mutant, pattern *regexp.Regexp) []*mutant {
