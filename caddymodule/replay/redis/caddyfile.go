@@ -54,7 +54,7 @@ func (r *Redis) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("both password and password_file are given: remove one")
 	case seen["username"] && !seen["password"] && !seen["password_file"]:
 		return d.Errf("username is given without a password: add 'password {env.NAME}' or password_file")
-	case seen["db"] && r.DB > 0 && r.Master == "" && len(r.Addresses) > 1:
+	case r.DB > 0 && r.Master == "" && len(r.Addresses) > 1:
 		return d.Errf("db is given together with several addresses, which are a Cluster, and a Cluster has only db 0: remove db, or give one address, or name the master if the addresses are Sentinels")
 	}
 	return nil

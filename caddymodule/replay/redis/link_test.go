@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 )
@@ -68,6 +70,29 @@ func TestErrorsOfDiallingAreTold(t *testing.T) {
 	}
 	if n, err := conn.Write([]byte("x")); n != 0 || err != error(cause) {
 		t.Errorf("writing gives %d and %v", n, err)
+	}
+}
+
+// Dialling a server that is not there gives what fails with the reason, with TLS
+// and without.
+func TestDialledInVain(t *testing.T) {
+	for _, tls := range []bool{false, true} {
+		address := freeAddress(t)
+		s := &settings{timeout: 10 * time.Second, tls: tls}
+		conn, err := s.dial(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = conn.Write([]byte("x"))
+		if !errors.Is(err, syscall.ECONNREFUSED) || !strings.Contains(err.Error(), address) {
+			t.Errorf("with TLS %t: got %v", tls, err)
+		}
+		if conn.LocalAddr() == nil || conn.RemoteAddr() == nil {
+			t.Error("it has no address to show")
+		}
+	}
+	if got := (&handshakeError{"a:1", io.EOF}).Error(); got != "TLS handshake with a:1: EOF" {
+		t.Errorf("a handshake that failed says %q", got)
 	}
 }
 
