@@ -29,17 +29,12 @@ var targets = []target{
 	}},
 	{folder: "caddymodule/gate/body"},
 	{folder: "caddymodule/replay/redis", files: []string{
-		"signature.go", "body.go", "late.go", "redis.go", "settings.go", "hint.go", "ailment.go",
+		"signature.go", "body.go", "late.go", "link.go", "outage.go",
+		"redis.go", "caddyfile.go", "settings.go", "hint.go", "ailment.go",
 	}},
 	{folder: "caddymodule/event"},
 	{folder: "caddymodule/verdict"},
 	{folder: "caddymodule/inspector", files: []string{"access.go"}},
-}
-
-// further are those around them, for -further. Not all of what survives there has
-// been judged yet.
-var further = []target{
-	{folder: "caddymodule/replay/redis", files: []string{"link.go", "outage.go", "eviction.go", "client.go", "caddyfile.go"}},
 }
 
 type target struct {
@@ -50,13 +45,9 @@ type target struct {
 func main() {
 	root := flag.String("root", "..", "where the product's module is")
 	only := flag.String("only", "", "break only what a mutant's name matches, a regular expression")
-	more := flag.Bool("further", false, "break the files around the checks as well")
 	jobs := flag.Int("jobs", 2, "how many mutants to test at a time")
 	verbose := flag.Bool("v", false, "tell of each mutant, and of what caught it")
 	flag.Parse()
-	if *more {
-		targets = append(targets, further...)
-	}
 	if err := run(*root, *only, *jobs, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -496,6 +497,25 @@ func TestCleanupLeavesNothing(t *testing.T) {
 	wantReferences(t, 0)
 	if hasSeries(t, ctx, "left") {
 		t.Error("its series is still there")
+	}
+}
+
+// A command that fails after the end of its link begins no outage: nobody would end
+// it.
+func TestNoOutageBeginsAfterTheEnd(t *testing.T) {
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+	m := &Redis{Name: "ended", Addresses: []string{freeAddress(t)}}
+	if err := m.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	l := m.link
+	if err := m.Cleanup(); err != nil {
+		t.Fatal(err)
+	}
+	l.fail(l.epoch(), "key", errors.New("too late"))
+	if l.down.Load() || outages.Underway("ended") {
+		t.Error("an outage has begun")
 	}
 }
 

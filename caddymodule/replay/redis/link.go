@@ -81,11 +81,7 @@ func (l *link) Destruct() error {
 		l.log().Warn("redis could not be told of all outcomes before the guard was no longer used; signatures of deliveries that failed stay claimed until they expire",
 			zap.Int("outcomes", lost))
 	}
-	err := l.client().Close()
-	if errors.Is(err, goredis.ErrClosed) {
-		return nil
-	}
-	return err
+	return l.client().Close()
 }
 
 func (l *link) log() *zap.Logger { return l.logger.Load() }
