@@ -92,11 +92,12 @@ func (j *journal) begin(now instant) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.number, j.current, j.latest = s.number, s, now
-	j.phase = phaseWritten
-	if !complete {
-		j.phase = phaseHealing
-		j.healFrom, j.healNext = s.number, 0
+	if complete {
+		j.whole()
+		return nil
 	}
+	j.phase = phaseHealing
+	j.healFrom, j.healNext = s.number, 0
 	return nil
 }
 
@@ -125,9 +126,13 @@ func (j *journal) healed(now instant) {
 	j.removeFiles(now, func(s *segment) bool { return s.number < from })
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.phase != phaseHealing {
-		return
+	if j.phase == phaseHealing {
+		j.whole()
 	}
+}
+
+// whole notes that all is on record, which ends a failure. The caller holds mu.
+func (j *journal) whole() {
 	j.phase = phaseWritten
 	j.urgent.Store(false)
 	if j.troubled {

@@ -386,3 +386,19 @@ func TestHealingThatTakesSeveralFiles(t *testing.T) {
 		t.Errorf("loads %d entries, want %d", p.Len(), held)
 	}
 }
+
+// TestTroubleBeforeTheStart ends with the start, and what fails after that is told.
+func TestTroubleBeforeTheStart(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	owner := startProcess(clock, path)
+	p := &process{disk: &faultyDisk{}}
+	p.Memory = NewMemory(Options{Clock: clock, OnEvent: p.add, storage: p.disk, Journal: &JournalOptions{Path: path}})
+	p.Sweep()
+	owner.disk.kill()
+	clock.step(retryInterval)
+	p.Start()
+	wantEvents(t, &p.events, EventJournalLocked, EventJournalLoaded, EventJournalRecovered)
+	p.disk.fill(0)
+	mustClaim(t, p.Memory, entry(1, clock.nowMs()))
+	wantEvents(t, &p.events, EventJournalLocked, EventJournalLoaded, EventJournalRecovered, EventJournalFailed)
+}
