@@ -114,7 +114,7 @@ func (j *journal) heal(now instant, shards int) {
 }
 
 // healed ends the healing, unless the last of it failed. The files from before
-// are not needed any more then.
+// are not needed any more then, as far as they were read.
 func (j *journal) healed(now instant) {
 	if !j.is(phaseHealing) {
 		return
@@ -123,7 +123,7 @@ func (j *journal) healed(now instant) {
 	// which the next attempt must not take for remains of this one.
 	from := j.healFrom
 	j.healFrom = 0
-	j.removeFiles(now, func(s *segment) bool { return s.number < from })
+	j.removeFiles(now, func(s *segment) bool { return s.number < from && !s.unread })
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.phase == phaseHealing {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -401,4 +402,35 @@ func TestTroubleBeforeTheStart(t *testing.T) {
 	p.disk.fill(0)
 	mustClaim(t, p.Memory, entry(1, clock.nowMs()))
 	wantEvents(t, &p.events, EventJournalLocked, EventJournalLoaded, EventJournalRecovered, EventJournalFailed)
+}
+
+// TestFilesThatCannotBeRead outlive the healing, which does not know what they hold.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	clock, path := newFakeClock(), journalPath(t)
+	p := startProcess(clock, path)
+	mustClaim(t, p.Memory, entry(1, clock.nowMs())).Keep()
+	p.disk.kill()
+	header := record{kind: kindHeader, extra: formatVersion + 1}
+	if err := os.WriteFile(segmentPath(path, 7), header.appendTo(nil, 7), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// What is held before the journal is read has it written anew.
+	p = &process{disk: &faultyDisk{}}
+	p.Memory = NewMemory(Options{Clock: clock, OnEvent: p.add, storage: p.disk})
+	mustClaim(t, p.Memory, entry(2, clock.nowMs())).Keep()
+	p.SetJournal(&JournalOptions{Path: path})
+	if !p.Stats().JournalWritten {
+		t.Fatal("it is not whole")
+	}
+	want := []string{segmentPath(path, 7), segmentPath(path, 8)}
+	if got := journalFiles(t, path); !slices.Equal(got, want) {
+		t.Errorf("files are %v, want %v", got, want)
+	}
+	for range 2 {
+		clock.step(10 * time.Minute)
+		p.Sweep()
+	}
+	if got := journalFiles(t, path); slices.Contains(got, want[0]) {
+		t.Errorf("files are %v, long after", got)
+	}
 }

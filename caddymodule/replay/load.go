@@ -29,6 +29,7 @@ func (j *journal) load(now instant) (compact bool, err error) {
 		if err != nil {
 			// What it holds is not known, so it stays as long as if it had been
 			// written to the end just now.
+			s.unread = true
 			s.life.addSignature(now.wall, now, 0)
 		}
 		old = append(old, s)

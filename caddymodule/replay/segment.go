@@ -24,6 +24,7 @@ type segment struct {
 	opened time.Duration
 	life   lifetime
 	file   segmentFile // nil unless it is written
+	unread bool        // or not to its end, so that not all of it is in memory
 }
 
 func (s *segment) write(b []byte, sync bool) error {
