@@ -184,11 +184,13 @@ func (j *journal) take() (batch []byte, upTo uint64) {
 // back with the snapshot that heals the journal. Who waits for a record finds
 // with the next flush that nothing is written.
 func (j *journal) fail(err error) {
+	if j.phase == phaseWritten {
+		j.m.failures.Add(1)
+	}
 	j.phase = phaseFailed
 	j.current.close()
 	j.old = append(j.old, j.current)
 	j.current, j.pending = nil, nil
-	j.m.failures.Add(1)
 	j.trouble(err)
 	j.urgent.Store(true)
 }

@@ -150,6 +150,9 @@ func TestFailureIsToldOnce(t *testing.T) {
 		p.Sweep()
 	}
 	wantEvents(t, &p.events, EventJournalLoaded, EventJournalFailed)
+	if got := p.Stats().JournalFailures; got != 1 {
+		t.Errorf("stats say %d failures", got)
+	}
 	p.disk.fill(-1)
 	clock.step(retryInterval)
 	p.Sweep()
